@@ -1,0 +1,54 @@
+//! meshlet's kernel half: the programs, in the order a connection meets them.
+//!
+//! Attached once, at the kubepods cgroup, by pinned links. Nothing is stored per connection: a redirected connection goes
+//! to an address in 127.64.0.0/10 that *is* the service's id.
+#![no_std]
+#![no_main]
+
+mod connect;
+mod getpeername;
+mod maps;
+
+use aya_ebpf::macros::cgroup_sock_addr;
+use aya_ebpf::programs::SockAddrContext;
+
+// Anything but 1 fails the pod's connect(2) with EPERM, so when in doubt let it through untouched.
+// linux v6.12 kernel/bpf/cgroup.c, __cgroup_bpf_run_filter_sock_addr
+const ALLOW: i32 = 1;
+const REFUSE: i32 = 0;
+
+/// connect(2) of an IPv4 socket. Linux 5.15 (`bpf_ktime_get_coarse_ns` 5.11, link 5.7).
+#[cgroup_sock_addr(connect4)]
+pub fn meshlet_conn4(ctx: SockAddrContext) -> i32 {
+    connect::v4(&ctx)
+}
+
+/// connect(2) of an IPv6 socket: IPv4-mapped destinations; native IPv6 passes untouched. Linux 5.15.
+#[cgroup_sock_addr(connect6)]
+pub fn meshlet_conn6(ctx: SockAddrContext) -> i32 {
+    connect::v6(&ctx)
+}
+
+/// getpeername(2) of an IPv4 socket: the Service address instead of the id. Linux 5.8.
+#[cgroup_sock_addr(getpeername4)]
+pub fn meshlet_peer4(ctx: SockAddrContext) -> i32 {
+    getpeername::v4(&ctx)
+}
+
+/// getpeername(2) of an IPv6 socket with an IPv4-mapped peer. Linux 5.8.
+#[cgroup_sock_addr(getpeername6)]
+pub fn meshlet_peer6(ctx: SockAddrContext) -> i32 {
+    getpeername::v6(&ctx)
+}
+
+// Some helpers of these hooks are open to GPL-compatible programs alone. The kernel reads this string by itself
+// (linux include/linux/license.h, license_is_gpl_compatible); the crate's own licence is Apache-2.0 OR GPL-2.0-only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 4] = *b"GPL\0";
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

@@ -1,0 +1,36 @@
+//! Every map: key, value, size, who writes, who reads. The daemon creates, fills and drops them; programs only read.
+
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, SockHash};
+use meshlet_wire::{BEATS, PodEntry, ServiceKey, Settings};
+
+/// Bound of ruled service addresses: past it a new one stays native, and the daemon says which.
+const SERVICES: u32 = 65_536;
+/// Bound of captured pods on a node; the kubelet's usual limit is 110.
+const PODS: u32 = 4_096;
+const NO_PREALLOC: u32 = aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+
+/// What a pod dials → service id. Written by the daemon when rules change, read on every connect.
+#[map(name = "meshlet_service")]
+pub(crate) static SERVICE: HashMap<ServiceKey, u32> = HashMap::with_max_entries(SERVICES, NO_PREALLOC);
+
+/// Service id → what the pod dialled, for getpeername.
+#[map(name = "meshlet_ids")]
+pub(crate) static IDS: HashMap<u32, ServiceKey> = HashMap::with_max_entries(SERVICES, NO_PREALLOC);
+
+/// Network-namespace cookie → captured pod.
+#[map(name = "meshlet_pods")]
+pub(crate) static PODS_MAP: HashMap<u64, PodEntry> = HashMap::with_max_entries(PODS, NO_PREALLOC);
+
+/// Network-namespace cookie → the pod's listening socket; an entry vanishes by itself when the socket closes.
+#[map(name = "meshlet_listen")]
+pub(crate) static LISTEN: SockHash<u64> = SockHash::with_max_entries(PODS, 0);
+
+/// Heartbeats in `CLOCK_MONOTONIC_COARSE` nanoseconds, written through a shared mapping without a syscall.
+#[map(name = "meshlet_beat")]
+pub(crate) static BEAT: Array<u64> = Array::with_max_entries(BEATS, BPF_F_MMAPABLE);
+
+/// One cell of switches.
+#[map(name = "meshlet_set")]
+pub(crate) static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);

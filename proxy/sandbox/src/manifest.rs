@@ -1,0 +1,95 @@
+//! Objects as the API server would give them, and the folder that stands for it.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use serde_json::{Map, Value, json};
+
+use crate::pod::PodSpec;
+use crate::service::ServiceSpec;
+
+/// A Namespace.
+pub(crate) fn namespace(name: &str, labels: &[(&str, &str)]) -> Value {
+    // The API server adds this one by itself.
+    let own = [("kubernetes.io/metadata.name", name)];
+    let labels = map(labels.iter().chain(&own).copied());
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+}
+
+/// A Pod that runs.
+pub(crate) fn pod(spec: &PodSpec, uid: &str, address: Ipv4Addr) -> Value {
+    let ports: Vec<Value> = spec.serves.iter().map(|port| json!({"containerPort": port, "protocol": "TCP"})).collect();
+    let ready = if spec.ready { "True" } else { "False" };
+    let conditions: Vec<Value> =
+        [("Initialized", "True"), ("Ready", ready), ("ContainersReady", ready), ("PodScheduled", "True")]
+            .iter()
+            .map(|(kind, status)| json!({"type": kind, "status": status}))
+            .collect();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "namespace": spec.name.namespace(),
+            "name": spec.name.name(),
+            "uid": uid,
+            "labels": pairs(&spec.labels),
+            "annotations": pairs(&spec.annotations),
+        },
+        "spec": {"containers": [{"name": "app", "image": "sandbox", "ports": ports}]},
+        "status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "conditions": conditions},
+    })
+}
+
+/// A Service with a ClusterIP.
+pub(crate) fn service(spec: &ServiceSpec, cluster_ip: Ipv4Addr) -> Value {
+    let mut port =
+        json!({"name": spec.port_name, "port": spec.port, "targetPort": spec.target_port, "protocol": "TCP"});
+    if let Some(protocol) = &spec.app_protocol {
+        port["appProtocol"] = json!(protocol);
+    }
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"namespace": spec.namespace, "name": spec.name},
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": cluster_ip,
+            "clusterIPs": [cluster_ip],
+            "selector": pairs(&spec.selector),
+            "ports": [port],
+        },
+    })
+}
+
+/// Puts a file into the folder at once: no reader ever sees half of it.
+pub(crate) fn write(folder: &Path, file: &str, text: &str) -> anyhow::Result<()> {
+    // The name in between is neither visible nor of a kind that is read.
+    let draft = folder.join(format!(".{file}.draft"));
+    let path = folder.join(file);
+    let write = || {
+        let mut open = File::create(&draft)?;
+        open.write_all(text.as_bytes())?;
+        // File systems count time in ticks of milliseconds; two versions of a file must differ in it.
+        open.set_modified(SystemTime::now())?;
+        fs::rename(&draft, &path)
+    };
+    write().with_context(|| format!("writing {}", path.display()))
+}
+
+/// Takes a file out of the folder.
+pub(crate) fn remove(folder: &Path, file: &str) -> anyhow::Result<()> {
+    let path = folder.join(file);
+    fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))
+}
+
+fn pairs(pairs: &[(String, String)]) -> Value {
+    map(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+}
+
+fn map<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Value {
+    Value::Object(pairs.map(|(key, value)| (key.to_owned(), json!(value))).collect::<Map<_, _>>())
+}

@@ -1,0 +1,74 @@
+//! Processes of the sandbox: each starts in its cgroup and, in a pod, in the pod's network namespace.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+
+use anyhow::Context as _;
+
+use crate::netns::Netns;
+use crate::program::command;
+
+/// How to start this package's [`agent`](crate::agent): the program and the arguments that come before the agent's own.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    words: Vec<OsString>,
+}
+
+impl Agent {
+    /// A program that hands all its arguments to the agent, such as `meshlet-sandbox-agent`.
+    #[must_use]
+    pub fn program(path: &Path) -> Self {
+        Self { words: vec![path.into()] }
+    }
+
+    /// The running program, whose hidden subcommand hands the rest to the agent.
+    ///
+    /// # Errors
+    /// When the running program's file cannot be found.
+    pub fn subcommand(name: &str) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("finding the running program")?;
+        Ok(Self { words: vec![program.into(), name.into()] })
+    }
+
+    /// The command line of one of the agent's modes.
+    pub(crate) fn mode(&self, args: &[&str]) -> Vec<OsString> {
+        self.words.iter().cloned().chain(args.iter().map(OsString::from)).collect()
+    }
+}
+
+/// A command line that runs in a cgroup, and in a network namespace if one is given.
+///
+/// The process moves itself before anything else: the kernel notes a socket's cgroup and namespace when it is created.
+/// It has its own process group, so that Ctrl-C reaches only the program in front, which then takes things down in order.
+pub(crate) fn inside(cgroup: &Path, netns: Option<&Netns>, words: &[OsString]) -> Command {
+    let mut shell = command("sh");
+    shell.args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#]).arg(cgroup);
+    if let Some(netns) = netns {
+        let mut net = OsString::from("--net=");
+        net.push(netns.path());
+        shell.arg(command("nsenter").get_program()).arg(net).arg("--");
+    }
+    shell.args(words).process_group(0);
+    shell
+}
+
+/// A child process that is killed and reaped when dropped.
+#[derive(Debug)]
+pub(crate) struct Process(pub(crate) Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only when the process has been reaped already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// The last lines of a log file, for error messages.
+pub(crate) fn tail(log: &PathBuf) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}

@@ -1,0 +1,289 @@
+//! The sandbox: one node, its pods and Services, and what stands for the API server and kube-proxy.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use rustix::mount::{MountFlags, mount};
+use serde_json::Value;
+
+use crate::cgroup::Layout;
+use crate::client::Client;
+use crate::janitor::Janitor;
+use crate::kube_proxy::{Balanced, KubeProxy};
+use crate::manifest;
+use crate::names::{Addresses, Names};
+use crate::netns::Netns;
+use crate::pod::{Pod, PodName, PodSpec, Site};
+use crate::process::Agent;
+use crate::program;
+use crate::service::ServiceSpec;
+
+/// A node with pods and Services. Needs root; several may exist at once. Dropping it removes everything.
+#[derive(Debug)]
+pub struct Sandbox {
+    // First, so that it is dropped first: it kills the pods' processes, which are then reaped as the pods are dropped.
+    _janitor: Janitor,
+    names: Names,
+    layout: Layout,
+    agent: Agent,
+    addresses: Addresses,
+    node: Netns,
+    kube_proxy: KubeProxy,
+    pods: BTreeMap<PodName, Pod>,
+    services: BTreeMap<PodName, (ServiceSpec, Ipv4Addr)>,
+    pods_ever: usize,
+}
+
+impl Sandbox {
+    /// A node without pods.
+    ///
+    /// # Errors
+    /// Without root, cgroup v2 or one of the programs needed (the message names the Debian package), and when the kernel
+    /// refuses one of the steps.
+    pub fn new(layout: Layout, agent: Agent) -> anyhow::Result<Self> {
+        if !rustix::process::geteuid().is_root() {
+            bail!("building pods from cgroups, network namespaces and mounts needs root: run it with sudo");
+        }
+        program::require_all()?;
+        let names = Names::new()?;
+        let janitor = Janitor::start(&agent, &names)?;
+        for folder in [names.folder(), names.bpffs(), names.manifests()] {
+            fs::create_dir(&folder).with_context(|| format!("creating {}", folder.display()))?;
+        }
+        mount("bpf", names.bpffs(), "bpf", MountFlags::empty(), None)
+            .with_context(|| format!("mounting a BPF file system at {}", names.bpffs().display()))?;
+        let root = names.cgroup();
+        for cgroup in [root.clone(), root.join(layout.kubepods()), root.join("daemon")] {
+            fs::create_dir(&cgroup).with_context(|| format!("creating cgroup {}", cgroup.display()))?;
+        }
+        let node = Netns::node(&names.netns_prefix())?;
+        Ok(Self {
+            _janitor: janitor,
+            names,
+            layout,
+            agent,
+            addresses: Addresses::new()?,
+            kube_proxy: KubeProxy::new(node.clone()),
+            node,
+            pods: BTreeMap::new(),
+            services: BTreeMap::new(),
+            pods_ever: 0,
+        })
+    }
+
+    /// Writes a Namespace, or writes it anew with other labels.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn namespace(&self, name: &str, labels: &[(&str, &str)]) -> anyhow::Result<()> {
+        self.write(&format!("namespace.{name}.json"), &manifest::namespace(name, labels))
+    }
+
+    /// Starts a pod; its server, if it has one, listens on return.
+    ///
+    /// # Errors
+    /// When there is one of that name, or a step of building it fails.
+    pub fn add_pod(&mut self, spec: PodSpec) -> anyhow::Result<PodName> {
+        let name = spec.name.clone();
+        if self.pods.contains_key(&name) {
+            bail!("pod {name} is there already");
+        }
+        let index = self.pods_ever;
+        self.pods_ever += 1;
+        let address = self.addresses.pod()?;
+        let netns = format!("{}p{index}", self.names.netns_prefix());
+        let netns = Netns::pod(netns, &self.node, index, address, self.addresses.gateway())
+            .with_context(|| format!("building the network of pod {name}"))?;
+        let site = Site {
+            layout: self.layout,
+            cgroup_root: &self.names.cgroup(),
+            netns,
+            address,
+            agent: &self.agent,
+            log: self.names.folder().join(format!("pod.{}.{}.log", name.namespace(), name.name())),
+        };
+        let pod = Pod::start(spec, site)?;
+        self.pods.insert(name.clone(), pod);
+        self.publish(&name)?;
+        Ok(name)
+    }
+
+    /// Replaces a running pod's labels and annotations: sets or removes a mark, or moves the pod to another subset.
+    ///
+    /// # Errors
+    /// When there is no such pod, or the file or kube-proxy's rules cannot be written.
+    pub fn relabel_pod(
+        &mut self,
+        pod: &PodName,
+        labels: &[(&str, &str)],
+        annotations: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        let spec = &mut self.running_mut(pod)?.spec;
+        spec.labels = owned(labels);
+        spec.annotations = owned(annotations);
+        self.publish(pod)
+    }
+
+    /// Sets the pod's condition `Ready`; kube-proxy follows.
+    ///
+    /// # Errors
+    /// As [`Self::relabel_pod`].
+    pub fn set_ready(&mut self, pod: &PodName, ready: bool) -> anyhow::Result<()> {
+        self.running_mut(pod)?.spec.ready = ready;
+        self.publish(pod)
+    }
+
+    /// Ends a pod: first for the API server and kube-proxy, then its processes, cgroup and network namespace.
+    ///
+    /// # Errors
+    /// When there is no such pod, or a part of it cannot be removed.
+    pub fn delete_pod(&mut self, pod: &PodName) -> anyhow::Result<()> {
+        let running = self.pods.remove(pod).with_context(|| format!("there is no pod {pod}"))?;
+        self.withdraw(&pod_file(pod))?;
+        self.sync_kube_proxy()?;
+        running.remove().with_context(|| format!("removing pod {pod}"))
+    }
+
+    /// Creates a Service and returns its ClusterIP. Its endpoints are the ready pods that the selector matches, at any time.
+    ///
+    /// # Errors
+    /// When there is one of that name, or the file or kube-proxy's rules cannot be written.
+    pub fn add_service(&mut self, spec: ServiceSpec) -> anyhow::Result<Ipv4Addr> {
+        let name = PodName::new(&spec.namespace, &spec.name);
+        if self.services.contains_key(&name) {
+            bail!("service {name} is there already");
+        }
+        let address = self.addresses.service()?;
+        self.write(&format!("service.{}.{}.json", spec.namespace, spec.name), &manifest::service(&spec, address))?;
+        self.services.insert(name, (spec, address));
+        self.sync_kube_proxy()?;
+        Ok(address)
+    }
+
+    /// Writes any other manifest, or replaces it, at once.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn apply(&self, file: &str, yaml: &str) -> anyhow::Result<()> {
+        manifest::write(&self.manifests(), file, yaml)
+    }
+
+    /// Removes a manifest.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    pub fn withdraw(&self, file: &str) -> anyhow::Result<()> {
+        manifest::remove(&self.manifests(), file)
+    }
+
+    /// Starts a client inside a pod.
+    ///
+    /// # Errors
+    /// When there is no such pod, or the client does not start.
+    pub fn client(&self, pod: &PodName) -> anyhow::Result<Client> {
+        Client::start(self.running(pod)?, &self.agent)
+    }
+
+    /// The pod's address.
+    ///
+    /// # Errors
+    /// When there is no such pod.
+    pub fn pod_ip(&self, pod: &PodName) -> anyhow::Result<Ipv4Addr> {
+        Ok(self.running(pod)?.address)
+    }
+
+    /// The pod's network namespace, as `nsenter --net=` takes it.
+    ///
+    /// # Errors
+    /// When there is no such pod.
+    pub fn netns_of(&self, pod: &PodName) -> anyhow::Result<PathBuf> {
+        Ok(self.running(pod)?.netns.path())
+    }
+
+    /// The cgroup of the pod's container `app`: a process that joins it is the pod's.
+    ///
+    /// # Errors
+    /// When there is no such pod.
+    pub fn cgroup_of(&self, pod: &PodName) -> anyhow::Result<PathBuf> {
+        Ok(self.running(pod)?.container.clone())
+    }
+
+    /// A Service's ClusterIP.
+    ///
+    /// # Errors
+    /// When there is no such Service.
+    pub fn cluster_ip(&self, namespace: &str, name: &str) -> anyhow::Result<Ipv4Addr> {
+        let service = self.services.get(&PodName::new(namespace, name));
+        service.map(|(_, address)| *address).with_context(|| format!("there is no service {namespace}/{name}"))
+    }
+
+    /// What stands for the cgroup v2 mount: kubepods is right below.
+    #[must_use]
+    pub fn cgroup_root(&self) -> PathBuf {
+        self.names.cgroup()
+    }
+
+    /// The cgroup above all pods'.
+    #[must_use]
+    pub fn kubepods(&self) -> PathBuf {
+        self.cgroup_root().join(self.layout.kubepods())
+    }
+
+    /// A BPF file system of the sandbox's own.
+    #[must_use]
+    pub fn bpffs(&self) -> PathBuf {
+        self.names.bpffs()
+    }
+
+    /// The folder that stands for the API server.
+    #[must_use]
+    pub fn manifests(&self) -> PathBuf {
+        self.names.manifests()
+    }
+
+    /// The sandbox's folder, for logs and whatever else is to go with it.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.names.folder()
+    }
+
+    fn running(&self, pod: &PodName) -> anyhow::Result<&Pod> {
+        self.pods.get(pod).with_context(|| format!("there is no pod {pod}"))
+    }
+
+    fn running_mut(&mut self, pod: &PodName) -> anyhow::Result<&mut Pod> {
+        self.pods.get_mut(pod).with_context(|| format!("there is no pod {pod}"))
+    }
+
+    /// Tells the API server's readers and kube-proxy what a pod is now.
+    fn publish(&mut self, name: &PodName) -> anyhow::Result<()> {
+        let pod = self.running(name)?;
+        self.write(&pod_file(name), &manifest::pod(&pod.spec, &pod.uid, pod.address))?;
+        self.sync_kube_proxy()
+    }
+
+    fn sync_kube_proxy(&mut self) -> anyhow::Result<()> {
+        let services: Vec<Balanced> =
+            self.services.values().map(|(spec, address)| spec.balanced(*address, self.pods.values())).collect();
+        self.kube_proxy.sync(&services)
+    }
+
+    fn write(&self, file: &str, object: &Value) -> anyhow::Result<()> {
+        self.apply(file, &format!("{object:#}\n"))
+    }
+
+    pub(crate) fn daemon_cgroup(&self) -> PathBuf {
+        self.cgroup_root().join("daemon")
+    }
+}
+
+fn pod_file(pod: &PodName) -> String {
+    format!("pod.{}.{}.json", pod.namespace(), pod.name())
+}
+
+fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}

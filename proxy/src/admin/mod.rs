@@ -1,0 +1,91 @@
+//! What the daemon says about itself, on three listeners: a scrape must not wait for a page, nor a probe for either.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Json;
+use axum::routing::get;
+use serde::Serialize;
+
+use crate::snapshot::read::Input;
+
+/// The daemon's state as others may see it; written by the node loop.
+#[derive(Default)]
+pub(crate) struct Status {
+    /// First complete sync done and programs attached.
+    pub(crate) ready: AtomicBool,
+    /// What is in force.
+    pub(crate) config: ArcSwap<Config>,
+}
+
+/// `/api/v1/config`.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Config {
+    /// Counts the worlds that were put in force.
+    pub(crate) generation: u64,
+    /// The files behind the world in force.
+    pub(crate) inputs: Vec<Input>,
+    /// Pods of this node.
+    pub(crate) pods: Vec<PodStatus>,
+    /// Number of captured service addresses.
+    pub(crate) services: usize,
+}
+
+/// One pod of this node.
+#[derive(Debug, Serialize)]
+pub(crate) struct PodStatus {
+    /// Its namespace.
+    pub(crate) namespace: Arc<str>,
+    /// Its name.
+    pub(crate) name: Arc<str>,
+    /// Whether its connections are captured *now*: marked, found, and its listener in place.
+    pub(crate) captured: bool,
+    /// Why it is marked or not.
+    pub(crate) reason: &'static str,
+}
+
+/// The admin API.
+pub(crate) fn admin(status: &Arc<Status>) -> Router {
+    Router::new()
+        .route("/api/v1/config", get(async |State(status): State<Arc<Status>>| Json(status.config.load_full())))
+        .with_state(Arc::clone(status))
+}
+
+/// The probes: alive while it answers, ready when capture is right.
+pub(crate) fn health(status: &Arc<Status>) -> Router {
+    let ready = async |State(status): State<Arc<Status>>| {
+        if status.ready.load(Ordering::Relaxed) {
+            (StatusCode::OK, "ready\n")
+        } else {
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not ready: the kubepods cgroup was not found yet, or the first sync is under way\n",
+            )
+        }
+    };
+    Router::new()
+        .route("/healthz/ready", get(ready))
+        .route("/healthz/live", get(async || "alive\n"))
+        .with_state(Arc::clone(status))
+}
+
+/// Prometheus text.
+pub(crate) fn metrics(status: &Arc<Status>) -> Router {
+    let text = async |State(status): State<Arc<Status>>| {
+        let config = status.config.load();
+        let captured = config.pods.iter().filter(|pod| pod.captured).count();
+        format!(
+            "# TYPE istio_build gauge\nistio_build{{component=\"meshlet\",tag=\"{}\"}} 1\n\
+             # TYPE meshlet_captured_pods gauge\nmeshlet_captured_pods {captured}\n\
+             # TYPE meshlet_captured_services gauge\nmeshlet_captured_services {}\n",
+            env!("CARGO_PKG_VERSION"),
+            config.services,
+        )
+    };
+    Router::new().route("/metrics", get(text)).route("/stats/prometheus", get(text)).with_state(Arc::clone(status))
+}

@@ -1,0 +1,81 @@
+//! A captured pod: its listeners, its table, its entry in the hooks' maps.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use meshlet_routing::model::Pod;
+use meshlet_routing::table::{Scope, Table};
+use meshlet_wire::PodEntry;
+
+use super::listener;
+use super::netns::Netns;
+use crate::connection::{self, Client, Services, Workers};
+use crate::kernel::Kernel;
+
+/// A captured pod.
+pub(crate) struct Enrolled {
+    /// `namespace/name`.
+    pub(crate) name: String,
+    /// What its rules depend on; changes with its labels.
+    pub(crate) scope: Scope,
+    /// Its own IPv4 address.
+    pub(crate) address: Ipv4Addr,
+    /// Inode of its network namespace.
+    pub(crate) netns: u64,
+    /// Cookie of its network namespace, the key in the hooks' maps.
+    pub(crate) cookie: u64,
+    port: u16,
+    table: Arc<ArcSwap<Table>>,
+    /// Keeps the socket that the hooks look up at hand; the workers own the listening.
+    first: TcpListener,
+}
+
+impl Enrolled {
+    /// Opens the pod's listeners and lets the workers accept on them; the hooks know nothing of it yet.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a pod's identity, its rules and who serves it, all from different owners"
+    )]
+    pub(crate) fn open(
+        pod: &Pod,
+        scope: Scope,
+        address: Ipv4Addr,
+        netns: Netns,
+        port: u16,
+        workers: &Workers,
+        table: Arc<Table>,
+        services: Arc<ArcSwap<Services>>,
+    ) -> anyhow::Result<Self> {
+        let opened = netns.run(|| listener::open(port, workers.count()))?;
+        let first = opened.sockets.first().context("no worker")?.try_clone().context("sharing the listener")?;
+        let table = Arc::new(ArcSwap::new(table));
+        let (inode, cookie) = (netns.inode(), opened.cookie);
+        let client = Client {
+            namespace: Arc::clone(&pod.namespace),
+            pod: Arc::clone(&pod.name),
+            cookie,
+            address,
+            netns: connection::Netns::Fd(netns.into_file()),
+            table: Arc::clone(&table),
+            services,
+        };
+        workers.enrol(Arc::new(client), opened.sockets);
+        let name = format!("{}/{}", pod.namespace, pod.name);
+        Ok(Self { name, scope, address, netns: inode, cookie, port: opened.port, table, first })
+    }
+
+    /// Lets the hooks redirect to it.
+    pub(crate) fn arm(&self, kernel: &mut Kernel) -> anyhow::Result<()> {
+        let entry = PodEntry { address: self.address.octets(), port: self.port.to_be_bytes(), reserved: [0; 2] };
+        kernel.maps.enrol(self.cookie, entry, &self.first)
+    }
+
+    /// Its requests are decided by `table` from now on.
+    pub(crate) fn follow(&self, table: Arc<Table>) {
+        if !Arc::ptr_eq(&self.table.load(), &table) {
+            self.table.store(table);
+        }
+    }
+}

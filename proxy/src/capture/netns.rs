@@ -1,0 +1,61 @@
+//! A process's network namespace: opened, compared, entered by a thread.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+
+use anyhow::Context as _;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+/// An open network namespace.
+#[derive(Debug)]
+pub(crate) struct Netns {
+    file: OwnedFd,
+    inode: u64,
+}
+
+impl Netns {
+    /// The namespace of a process.
+    pub(crate) fn of_process(pid: u32) -> anyhow::Result<Self> {
+        Self::open(&format!("/proc/{pid}/ns/net"))
+    }
+
+    /// The daemon's own: a pod that shares it is on the host network.
+    pub(crate) fn own() -> anyhow::Result<Self> {
+        Self::open("/proc/self/ns/net")
+    }
+
+    fn open(path: &str) -> anyhow::Result<Self> {
+        let file = File::open(path).with_context(|| format!("opening {path}"))?;
+        let inode = file.metadata().with_context(|| format!("reading {path}"))?.ino();
+        Ok(Self { file: file.into(), inode })
+    }
+
+    /// Identifies the namespace as long as it is open somewhere.
+    pub(crate) fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// The descriptor, for the workers.
+    pub(crate) fn into_file(self) -> OwnedFd {
+        self.file
+    }
+
+    /// Runs `work` inside the namespace, on a thread of its own, so that no other work ever runs there by accident.
+    pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
+        std::thread::scope(|scope| {
+            let entered = scope.spawn(|| {
+                move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))
+                    .context("entering the pod's network namespace")?;
+                work()
+            });
+            entered.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the thread in the pod's network namespace failed")))
+        })
+    }
+}
+
+impl AsFd for Netns {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}

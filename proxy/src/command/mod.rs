@@ -1,0 +1,16 @@
+//! A file per subcommand. Exit codes are istioctl's, the same for every output format.
+
+pub(crate) mod demo;
+pub(crate) mod run;
+pub(crate) mod uninstall;
+
+use std::process::ExitCode;
+
+/// Wrong usage.
+pub(crate) const USAGE: u8 = 64;
+
+/// `meshlet version`.
+pub(crate) fn version() -> anyhow::Result<ExitCode> {
+    println!("meshlet {}", env!("CARGO_PKG_VERSION"));
+    Ok(ExitCode::SUCCESS)
+}

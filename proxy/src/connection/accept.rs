@@ -1,0 +1,63 @@
+//! Takes a pod's connections, each into a task of its own.
+
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+
+use super::pod::Pod;
+use super::worker::Worker;
+use super::{Downstream, End, origin, relay, serve};
+
+/// How long to wait when the process or the machine is short of something: trying again at once would only burn the CPU.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// Accepts until the pod is closed; the listener closes with it.
+pub(crate) async fn accept(worker: Rc<Worker>, pod: Rc<Pod>, listener: TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = pod.closed() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let accepted = Accepted { stream, end: End::Reset };
+                if let Some(dialled) = origin::dialled(&accepted.stream, &pod.client) {
+                    let (worker, pod) = (Rc::clone(&worker), Rc::clone(&pod));
+                    let downstream = Downstream { worker, pod, dialled, peer, accepted: Instant::now() };
+                    tokio::task::spawn_local(accepted.serve(downstream));
+                }
+            }
+            // The client gave up while it was waiting.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::warn!(pod = %pod.client.pod, namespace = %pod.client.namespace, %error, "accepting a connection");
+                tokio::time::sleep(BACK_OFF).await;
+            }
+        }
+    }
+}
+
+/// A connection that is reset when dropped, unless it has ended well: half a response must not look like a whole one.
+struct Accepted {
+    stream: TcpStream,
+    end: End,
+}
+
+impl Accepted {
+    async fn serve(mut self, downstream: Downstream) {
+        // Without it small answers would only be slower.
+        let _ = self.stream.set_nodelay(true);
+        self.end = serve(&downstream, &mut self.stream).await;
+    }
+}
+
+impl Drop for Accepted {
+    fn drop(&mut self) {
+        if self.end == End::Reset {
+            relay::reset(&self.stream);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What can go wrong with a request, in Envoy's words.
+
+use std::borrow::Cow;
+use std::io;
+
+use crate::protocol::http1::Refusal;
+
+/// Why a request was not answered, or not to the end.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The client has left.
+    ClientGone,
+    /// The request's body is none.
+    Refused(Refusal),
+    /// The cluster has no endpoint.
+    NoEndpoint,
+    /// No endpoint could be connected to.
+    Connect {
+        /// What the last one said.
+        error: io::Error,
+        /// Others were tried before.
+        retried: bool,
+    },
+    /// The endpoint's connection ended before a byte of a response.
+    Silent,
+    /// It ended within a response.
+    Broken,
+    /// What came is no HTTP/1.1 response.
+    Nonsense,
+}
+
+/// How a failure shows.
+pub(crate) struct Verdict {
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// Response flags.
+    pub(crate) flags: &'static str,
+    /// Response code details.
+    pub(crate) details: Cow<'static, str>,
+    /// What the client reads.
+    pub(crate) body: &'static str,
+}
+
+impl Failure {
+    /// How it shows to a client that has not been answered.
+    pub(crate) fn before_response(&self) -> Verdict {
+        let (status, flags, details, body) = match self {
+            Self::ClientGone => (0, "DC", "downstream_remote_disconnect", ""),
+            Self::Refused(refusal) => (refusal.status(), "DPE", refusal.details(), "Bad Request"),
+            Self::NoEndpoint => (503, "UH", "no_healthy_upstream", "no healthy upstream"),
+            Self::Connect { error, retried } => return connect(error, *retried),
+            Self::Silent | Self::Broken => (
+                503,
+                "UC",
+                "upstream_reset_before_response_started{connection_termination}",
+                "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
+            ),
+            Self::Nonsense => (
+                502,
+                "UPE",
+                "upstream_reset_before_response_started{protocol_error}",
+                "upstream connect error or disconnect/reset before headers. reset reason: protocol error",
+            ),
+        };
+        Verdict { status, flags, details: Cow::Borrowed(details), body }
+    }
+
+    /// Flags and details when the client has the start of a response with another status.
+    pub(crate) fn within_response(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::ClientGone => ("DC", "downstream_remote_disconnect"),
+            Self::Refused(refusal) => ("DPE", refusal.details()),
+            Self::Nonsense => ("UPE", "upstream_reset_after_response_started{protocol_error}"),
+            Self::NoEndpoint | Self::Connect { .. } | Self::Silent | Self::Broken => {
+                ("UC", "upstream_reset_after_response_started{connection_termination}")
+            }
+        }
+    }
+}
+
+fn connect(error: &io::Error, retried: bool) -> Verdict {
+    let flags = connect_flags(retried);
+    if error.kind() == io::ErrorKind::TimedOut {
+        return Verdict {
+            status: 503,
+            flags,
+            details: Cow::Borrowed("upstream_reset_before_response_started{connection_timeout}"),
+            body: "upstream connect error or disconnect/reset before headers. reset reason: connection timeout",
+        };
+    }
+    let reason = connect_reason(error);
+    Verdict {
+        status: 503,
+        flags,
+        details: Cow::Owned(format!("upstream_reset_before_response_started{{remote_connection_failure,{reason}}}")),
+        body: "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure",
+    }
+}
+
+/// Flags of a failed connect.
+pub(crate) fn connect_flags(retried: bool) -> &'static str {
+    if retried { "UF,URX" } else { "UF" }
+}
+
+/// Envoy's transport failure reason.
+pub(crate) fn connect_reason(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(code) => format!("delayed_connect_error:_{code}"),
+        None => "connection_timeout".to_owned(),
+    }
+}

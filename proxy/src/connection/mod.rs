@@ -1,0 +1,112 @@
+//! The data path: one connection of a captured pod, a file per step.
+//!
+//! [`workers`] are the threads, [`worker`] is what happens on one; [`accept`] takes a connection in the pod's network
+//! namespace, [`origin`] tells where it meant to go, [`detect`] what it speaks. Opaque bytes go to [`relay`]. HTTP goes
+//! round in [`http`]: [`head`] reads a request, [`route`] decides, [`exchange`] finds an endpoint ([`pod`], [`pool`],
+//! [`upstream`]) and runs [`upload`] beside [`download`], [`answer`] speaks for the proxy itself when there is a [`failure`] or no route. [`report`] closes each.
+
+mod accept;
+mod answer;
+mod buffer;
+mod detect;
+mod download;
+mod draw;
+mod exchange;
+mod failure;
+mod head;
+mod http;
+mod log;
+mod origin;
+mod pod;
+mod pool;
+mod relay;
+mod report;
+mod route;
+#[cfg(test)]
+mod tests;
+mod upload;
+mod upstream;
+mod worker;
+mod workers;
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use meshlet_routing::decide::Dialled;
+use meshlet_routing::model::Protocol;
+use meshlet_routing::table::Table;
+use tokio::net::TcpStream;
+
+use detect::Speaks;
+use pod::Pod;
+use worker::Worker;
+pub(crate) use workers::Workers;
+
+/// Service id → what the pod dialled.
+pub(crate) type Services = HashMap<u32, Dialled>;
+
+/// A captured pod, as the data path knows it.
+pub(crate) struct Client {
+    /// Its namespace.
+    pub(crate) namespace: Arc<str>,
+    /// Its name.
+    pub(crate) pod: Arc<str>,
+    /// Identity of its network namespace.
+    pub(crate) cookie: u64,
+    /// Its IPv4 address.
+    pub(crate) address: Ipv4Addr,
+    /// Where its connections to endpoints are made.
+    pub(crate) netns: Netns,
+    /// What its requests are decided by.
+    pub(crate) table: Arc<ArcSwap<Table>>,
+    /// The services it may be redirected for.
+    pub(crate) services: Arc<ArcSwap<Services>>,
+}
+
+/// A network namespace to open sockets in.
+pub(crate) enum Netns {
+    /// The one that this process lives in.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a pod always has its own; tests need no privileges this way"))]
+    Current,
+    /// A pod's.
+    Fd(OwnedFd),
+}
+
+/// An accepted connection: where it came from and where it meant to go.
+pub(crate) struct Downstream {
+    worker: Rc<Worker>,
+    pod: Rc<Pod>,
+    /// What the pod dialled.
+    dialled: Dialled,
+    /// The pod's end.
+    peer: SocketAddr,
+    accepted: Instant,
+}
+
+/// How a connection of a client ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Everything due was sent.
+    Clean,
+    /// Something is missing, and the client must notice.
+    Reset,
+}
+
+/// Serves one connection to its end.
+async fn serve(downstream: &Downstream, stream: &mut TcpStream) -> End {
+    let (mut read, mut write) = stream.split();
+    let treatment = downstream.pod.client.table.load().treatment(downstream.dialled);
+    if matches!(treatment, Protocol::Tcp | Protocol::Tls) {
+        return relay::passthrough(downstream, &mut read, &mut write, None).await;
+    }
+    match detect::detect(&downstream.worker, &downstream.pod, &mut read).await {
+        None => End::Clean,
+        Some(Speaks::Opaque(first)) => relay::passthrough(downstream, &mut read, &mut write, Some(first)).await,
+        Some(Speaks::Http(first)) => http::serve(downstream, &mut read, &mut write, first).await,
+    }
+}

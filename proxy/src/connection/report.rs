@@ -1,0 +1,201 @@
+//! One access-log line per request, or per opaque connection: Envoy's default format as Istio ships it, byte for byte.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display, Write as _};
+use std::net::SocketAddr;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::{Downstream, End};
+use crate::protocol::http1::request::RequestHead;
+
+/// Envoy's name for "where the client dialled".
+pub(crate) const PASSTHROUGH_CLUSTER: &str = "PassthroughCluster";
+
+/// What became of a request or an opaque connection.
+#[derive(Debug)]
+pub(crate) struct Record<'r> {
+    /// When it began.
+    pub(crate) started: Instant,
+    /// HTTP status, 0 when there is none.
+    pub(crate) code: u16,
+    /// Envoy's response flags; none when empty.
+    pub(crate) flags: &'static str,
+    /// Envoy's response code details.
+    pub(crate) details: Cow<'static, str>,
+    /// Why an endpoint could not be connected to.
+    pub(crate) failure: Option<String>,
+    /// Bytes of the request's body, or of the connection.
+    pub(crate) received: u64,
+    /// Bytes of the response's body, or of the connection.
+    pub(crate) sent: u64,
+    /// When the response's head was there.
+    pub(crate) answered: Option<Instant>,
+    /// The endpoint that was tried last.
+    pub(crate) upstream: Option<SocketAddr>,
+    /// The pod's end of the connection to it.
+    pub(crate) upstream_local: Option<SocketAddr>,
+    /// Envoy's name of the cluster.
+    pub(crate) cluster: &'r str,
+    /// Envoy's name of the route.
+    pub(crate) route: &'r str,
+    /// How the connection ended after it had switched protocols.
+    pub(crate) relayed: Option<End>,
+    /// What the client asked for, where a line will be written.
+    pub(crate) request: Option<RequestTexts>,
+}
+
+/// The parts of a request that a line shows.
+#[derive(Debug, Default)]
+pub(crate) struct RequestTexts {
+    method: String,
+    path: String,
+    authority: String,
+    forwarded_for: String,
+    user_agent: String,
+    request_id: String,
+}
+
+impl RequestTexts {
+    /// Of the request whose head is in `bytes`; `request_id` is the one it was given here.
+    pub(crate) fn new(head: &RequestHead, bytes: &[u8], request_id: Option<&[u8; 36]>) -> Self {
+        let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+        let value = |name| head.fields.value(bytes, name);
+        Self {
+            method: head.method.clone(),
+            path: head.path.clone(),
+            authority: head.authority.clone(),
+            forwarded_for: text(value("x-forwarded-for")),
+            user_agent: text(value("user-agent")),
+            request_id: text(request_id.map(<[u8; 36]>::as_slice).or_else(|| value("x-request-id"))),
+        }
+    }
+}
+
+impl<'r> Record<'r> {
+    /// Nothing has happened yet.
+    pub(crate) fn new(started: Instant, cluster: &'r str, route: &'r str) -> Self {
+        Self {
+            started,
+            code: 0,
+            flags: "",
+            details: Cow::Borrowed(""),
+            failure: None,
+            received: 0,
+            sent: 0,
+            answered: None,
+            upstream: None,
+            upstream_local: None,
+            cluster,
+            route,
+            relayed: None,
+            request: None,
+        }
+    }
+}
+
+impl Downstream {
+    /// Whether lines are written at all.
+    pub(crate) fn logs(&self) -> bool {
+        self.worker.log.is_some()
+    }
+
+    /// Writes the line.
+    pub(crate) fn report(&self, record: &Record<'_>) {
+        if let Some(log) = &self.worker.log {
+            log.line(self.line(record, Instant::now(), SystemTime::now()));
+        }
+    }
+
+    fn line(&self, record: &Record<'_>, now: Instant, wall: SystemTime) -> String {
+        let duration = now.duration_since(record.started);
+        let started = Timestamp(wall.checked_sub(duration).unwrap_or(UNIX_EPOCH));
+        let service = record.answered.map(|answered| answered.duration_since(record.started).as_millis());
+        let nothing = RequestTexts::default();
+        let request = record.request.as_ref().unwrap_or(&nothing);
+        let protocol = if record.code == 0 && record.request.is_none() { "-" } else { "HTTP/1.1" };
+        let dialled = SocketAddr::new(self.dialled.address, self.dialled.port);
+        let mut line = String::with_capacity(512);
+        let written = writeln!(
+            line,
+            "[{started}] \"{} {} {protocol}\" {} {} {} - \"{}\" {} {} {} {} \"{}\" \"{}\" \"{}\" \"{}\" \"{}\" {} {} {dialled} {} - {}",
+            or_dash(&request.method),
+            or_dash(&request.path),
+            record.code,
+            or_dash(record.flags),
+            or_dash(&record.details),
+            or_dash(record.failure.as_deref().unwrap_or_default()),
+            record.received,
+            record.sent,
+            duration.as_millis(),
+            OrDash(service),
+            or_dash(&request.forwarded_for),
+            or_dash(&request.user_agent),
+            or_dash(&request.request_id),
+            or_dash(&request.authority),
+            OrDash(record.upstream),
+            or_dash(record.cluster),
+            OrDash(record.upstream_local),
+            self.peer,
+            or_dash(record.route),
+        );
+        written.expect("a String takes everything");
+        line
+    }
+}
+
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}
+
+struct OrDash<T>(Option<T>);
+
+impl<T: Display> Display for OrDash<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+/// UTC with milliseconds: `2026-08-01T12:34:56.789Z`.
+struct Timestamp(SystemTime);
+
+impl Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+        // Days since 0000-03-01 in years that begin in March, so that the leap day comes last
+        // (Howard Hinnant, chrono-Compatible Low-Level Date Algorithms, civil_from_days).
+        let days = days + 719_468;
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = era * 400 + year_of_era + u64::from(month <= 2);
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn given_a_time_then_it_is_written_in_utc_with_milliseconds() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_709_251_200_007, "2024-03-01T00:00:00.007Z"),
+            (4_102_444_799_000, "2099-12-31T23:59:59.000Z"),
+        ] {
+            assert_eq!(Timestamp(UNIX_EPOCH + Duration::from_millis(millis)).to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The engine against scripted endpoints, over loopback, without privileges: pods live in this process's own namespace,
+//! and a service id is dialled by hand.
+
+mod bodies;
+mod failures;
+mod http;
+mod lifecycle;
+mod opaque;
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use meshlet_routing::decide::Dialled;
+use meshlet_routing::model::{Creation, Endpoint, ExportTo, Hostname, Labels, Protocol, Service, ServicePort, World};
+use meshlet_routing::table::{Scope, Table};
+
+use super::{Client, Netns, Services, Workers};
+use crate::settings::AccessLog;
+
+/// Nothing here takes this long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Service id of the only service, `echo.shop`.
+const ID: u32 = 7;
+
+/// What the pod of [`Node`] is called by.
+const COOKIE: u64 = 42;
+
+/// An endpoint that follows a script, a thread per connection.
+struct Upstream {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    /// All that it was sent, over all connections.
+    received: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Upstream {
+    /// `script` is called with each connection and its number from 0.
+    fn new(script: impl Fn(&mut Conversation, usize) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = listener.local_addr().expect("its address");
+        let (connections, received) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let script = Arc::new(script);
+        let (count, log) = (Arc::clone(&connections), Arc::clone(&received));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (script, log) = (Arc::clone(&script), Arc::clone(&log));
+                let number = count.fetch_add(1, Ordering::SeqCst);
+                let mut conversation = Conversation::new(stream.expect("a connection"));
+                conversation.log = Some(log);
+                std::thread::spawn(move || script(&mut conversation, number));
+            }
+        });
+        Self { address, connections, received }
+    }
+
+    /// Answers every request, whose body it does not expect, with `response`.
+    fn answering(response: &'static str) -> Self {
+        Self::new(move |conversation, _| {
+            while !conversation.head().is_empty() {
+                conversation.send(response);
+            }
+        })
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    fn received(&self) -> String {
+        String::from_utf8_lossy(&self.received.lock().expect("no panic held it")).into_owned()
+    }
+}
+
+/// One end of a connection, blocking.
+struct Conversation {
+    stream: TcpStream,
+    log: Option<Arc<Mutex<Vec<u8>>>>,
+}
+
+impl Conversation {
+    fn new(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        stream.set_nodelay(true).expect("no delay");
+        Self { stream, log: None }
+    }
+
+    /// Sends text; the peer may be gone.
+    fn send(&mut self, text: &str) {
+        let _ = self.stream.write_all(text.as_bytes());
+    }
+
+    /// Reads up to and including the empty line; empty when the peer has ended.
+    fn head(&mut self) -> String {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            match self.bytes(1).as_deref() {
+                Ok([byte]) => head.push(char::from(*byte)),
+                _ => return String::new(),
+            }
+        }
+        head
+    }
+
+    /// Reads so many bytes.
+    fn bytes(&mut self, count: usize) -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes)?;
+        if let Some(log) = &self.log {
+            log.lock().expect("no panic held it").extend(&bytes);
+        }
+        Ok(bytes)
+    }
+
+    /// Reads as much text as `expected` is long, and compares.
+    fn expect(&mut self, expected: &str) {
+        let bytes = self.bytes(expected.len()).unwrap_or_else(|error| panic!("{error}, waiting for {expected:?}"));
+        assert_eq!(String::from_utf8_lossy(&bytes), expected);
+    }
+
+    /// Reads to the end.
+    fn rest(&mut self) -> std::io::Result<String> {
+        let mut text = Vec::new();
+        self.stream.read_to_end(&mut text).map(|_| String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Reads to the end, or until nothing came for so long.
+    fn rest_within(&mut self, limit: Duration) -> std::io::Result<String> {
+        self.stream.set_read_timeout(Some(limit))?;
+        self.rest()
+    }
+
+    /// The peer ends its side with nothing more to say.
+    fn expect_end(&mut self) {
+        assert_eq!(self.rest().expect("a clean end"), "");
+    }
+
+    /// The peer resets, after anything.
+    fn expect_reset(&mut self) {
+        let kind = self.rest().expect_err("a reset").kind();
+        assert_eq!(kind, ErrorKind::ConnectionReset);
+    }
+
+    fn half_close(&mut self) {
+        self.stream.shutdown(Shutdown::Write).expect("an open connection");
+    }
+
+    fn reset(self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        socket.set_linger(Some(Duration::ZERO)).expect("a linger time");
+    }
+}
+
+/// Two workers that serve one pod, for which `echo.shop` is the only service.
+struct Node {
+    workers: Option<Workers>,
+    capture: SocketAddr,
+    client: Arc<Client>,
+}
+
+impl Node {
+    /// The service's address is `dialled`, its port declared as `protocol`.
+    fn new(protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Self {
+        let beat = Arc::new(|_| {});
+        let count = NonZeroUsize::new(2).expect("two");
+        let workers = Workers::start(count, beat, AccessLog::Off).expect("workers");
+        let listeners = listeners(count.get());
+        let port = listeners[0].local_addr().expect("an address").port();
+        let capture = SocketAddr::from((Ipv4Addr::from(meshlet_wire::id_address(ID)), port));
+        let client = client(protocol, dialled, endpoints);
+        workers.enrol(Arc::clone(&client), listeners);
+        Self { workers: Some(workers), capture, client }
+    }
+
+    /// HTTP, with one endpoint, whose address was dialled: unknown hosts go there too.
+    fn http(upstream: &Upstream) -> Self {
+        Self::new(Protocol::Http, upstream.address, &[upstream.address])
+    }
+
+    /// Connects as the pod would be redirected.
+    fn connect(&self) -> Conversation {
+        Conversation::new(TcpStream::connect(self.capture).expect("a listener"))
+    }
+
+    fn workers(&self) -> &Workers {
+        self.workers.as_ref().expect("not shut down")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(workers) = self.workers.take() {
+            workers.shutdown(Duration::ZERO);
+        }
+    }
+}
+
+fn listeners(count: usize) -> Vec<TcpListener> {
+    let mut port = 0;
+    (0..count)
+        .map(|_| {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+            socket.set_reuse_port(true).expect("a shared port");
+            socket.set_nonblocking(true).expect("no blocking");
+            socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into()).expect("a port");
+            socket.listen(128).expect("a listener");
+            let listener = TcpListener::from(socket);
+            port = listener.local_addr().expect("its address").port();
+            listener
+        })
+        .collect()
+}
+
+pub(super) fn client(protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Arc<Client> {
+    let services = Services::from([(ID, Dialled { address: dialled.ip(), port: dialled.port() })]);
+    Arc::new(Client {
+        namespace: "shop".into(),
+        pod: "client".into(),
+        cookie: COOKIE,
+        address: Ipv4Addr::LOCALHOST,
+        netns: Netns::Current,
+        table: Arc::new(ArcSwap::from_pointee(table(protocol, dialled, endpoints))),
+        services: Arc::new(ArcSwap::from_pointee(services)),
+    })
+}
+
+fn table(protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Table {
+    let endpoint =
+        |address: &SocketAddr| Endpoint { address: *address, labels: Arc::default(), ready: true, pod: None };
+    let service = Service {
+        name: "echo".into(),
+        namespace: "shop".into(),
+        host: Hostname::service("echo", "shop"),
+        addresses: vec![dialled.ip()],
+        ports: vec![ServicePort {
+            number: dialled.port(),
+            name: "http".into(),
+            protocol,
+            endpoints: endpoints.iter().map(endpoint).collect(),
+        }],
+        export_to: ExportTo::All,
+        created: Creation::default(),
+    };
+    let world = World { services: vec![service], ..World::default() };
+    Table::build(&world, &Scope { namespace: "shop".into(), labels: Arc::new(Labels::new()) })
+}
+
+/// A port of loopback where nobody listens, now or later: it stays bound.
+fn nobody() -> SocketAddr {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
+    let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("its address");
+    std::mem::forget(socket);
+    address
+}

@@ -1,0 +1,54 @@
+//! The heartbeat that keeps the hooks armed.
+
+#![expect(unsafe_code, reason = "the heartbeat map is written through a shared mapping")]
+
+use std::num::NonZeroUsize;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context as _;
+use meshlet_wire::BEAT_WORKERS;
+use rustix::mm::{MapFlags, ProtFlags, mmap};
+use rustix::time::{ClockId, clock_gettime};
+
+/// One page of the heartbeat map, shared with the hooks. What is published is the *oldest* beat of all workers, so that one
+/// wedged worker is enough to let its pods' new connections fail open.
+pub(crate) struct Heartbeat {
+    published: *const AtomicU64,
+    workers: Box<[AtomicU64]>,
+}
+
+// SAFETY: the mapping lives as long as the process and is only touched through atomics.
+unsafe impl Send for Heartbeat {}
+// SAFETY: as above.
+unsafe impl Sync for Heartbeat {}
+
+impl Heartbeat {
+    /// Maps the array; no beat is published until every worker has ticked once.
+    pub(super) fn map(array: BorrowedFd<'_>, workers: NonZeroUsize) -> anyhow::Result<Self> {
+        // SAFETY: a fresh shared mapping that is never unmapped; nothing else in the process knows its address.
+        let page =
+            unsafe { mmap(std::ptr::null_mut(), 4096, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, array, 0) }
+                .context("mapping the heartbeat map")?;
+        let cell = usize::try_from(BEAT_WORKERS).context("cell number")?;
+        // SAFETY: the cell lies within the page, and array cells of a mmap-able map are 8-byte aligned.
+        let published = unsafe { page.cast::<AtomicU64>().add(cell) };
+        Ok(Self { published, workers: (0..workers.get()).map(|_| AtomicU64::new(0)).collect() })
+    }
+
+    /// Called by each worker from its own accept loop; `worker` counts from 0, others are ignored.
+    pub(crate) fn tick(&self, worker: usize) {
+        let Some(own) = self.workers.get(worker) else { return };
+        own.store(now(), Ordering::Relaxed);
+        let oldest = self.workers.iter().map(|beat| beat.load(Ordering::Relaxed)).min().unwrap_or(0);
+        // SAFETY: the mapping is never unmapped.
+        unsafe { &*self.published }.store(oldest, Ordering::Relaxed);
+    }
+}
+
+/// The clock that `bpf_ktime_get_coarse_ns` reads.
+fn now() -> u64 {
+    let time = clock_gettime(ClockId::MonotonicCoarse);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}

@@ -1,0 +1,87 @@
+//! Loading the embedded object.
+
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use aya::maps::Map;
+use aya::programs::CgroupSockAddr;
+use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
+use aya_log::EbpfLogger;
+use meshlet_wire::{Settings, VERSION};
+
+use super::beat::Heartbeat;
+use super::maps::Maps;
+
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/meshlet-ebpf"));
+
+/// Age at which a heartbeat is stale. Workers beat every 50 ms; a loaded machine may delay them by hundreds.
+const BEAT_LIMIT: Duration = Duration::from_millis(1000);
+
+/// The hooks, as (program, name of its pin).
+pub(super) const HOOKS: [(&str, &str); 4] =
+    [("meshlet_conn4", "conn4"), ("meshlet_conn6", "conn6"), ("meshlet_peer4", "peer4"), ("meshlet_peer6", "peer6")];
+
+/// What a captured pod's new connections meet when the daemon is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum FailurePolicy {
+    /// They go native: kube-proxy decides.
+    Open,
+    /// They are refused (EPERM).
+    Closed,
+}
+
+/// The loaded programs and their maps. Dropping it does not detach: pinned links hold the programs, and those their maps.
+pub(crate) struct Kernel {
+    pub(super) ebpf: Ebpf,
+    /// The maps.
+    pub(crate) maps: Maps,
+    /// Ticked by the workers.
+    pub(crate) beat: Arc<Heartbeat>,
+    logger: Option<EbpfLogger<&'static dyn log::Log>>,
+}
+
+impl Kernel {
+    /// Loads the object and verifies its programs; nothing is attached yet. `log` lets the programs report rare events.
+    pub(crate) fn load(policy: FailurePolicy, workers: NonZeroUsize, log: bool) -> anyhow::Result<Self> {
+        // aya-log's levels: 1 is error, 4 is debug.
+        let level: u8 = if log { 4 } else { 0 };
+        let mut ebpf = EbpfLoader::new()
+            .override_global("AYA_LOG_LEVEL", &level, false)
+            .load(OBJECT)
+            .context("loading the kernel object")?;
+        for (name, _) in HOOKS {
+            program(&mut ebpf, name)?.load().with_context(|| format!("loading program {name}"))?;
+        }
+        let settings = Settings {
+            version: VERSION,
+            fail_closed: u32::from(policy == FailurePolicy::Closed),
+            beat_limit: u64::try_from(BEAT_LIMIT.as_nanos()).context("heartbeat limit")?,
+        };
+        let beat = {
+            let map = ebpf.map("meshlet_beat").ok_or_else(|| anyhow!("the kernel object has no map meshlet_beat"))?;
+            let Map::Array(data) = map else { return Err(anyhow!("meshlet_beat is not an array")) };
+            Arc::new(Heartbeat::map(data.fd().as_fd(), workers)?)
+        };
+        let maps = Maps::take(&mut ebpf, settings)?;
+        let logger =
+            log.then(|| EbpfLogger::init(&mut ebpf)).transpose().context("opening the kernel programs' log")?;
+        Ok(Self { ebpf, maps, beat, logger })
+    }
+
+    /// Passes what the programs reported on to our log; nothing unless they were loaded to report.
+    pub(crate) fn flush_log(&mut self) {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
+    }
+}
+
+pub(super) fn program<'e>(ebpf: &'e mut Ebpf, name: &str) -> anyhow::Result<&'e mut CgroupSockAddr> {
+    ebpf.program_mut(name)
+        .ok_or_else(|| anyhow!("the kernel object has no program {name}"))?
+        .try_into()
+        .with_context(|| format!("program {name} is of another type"))
+}

@@ -1,0 +1,88 @@
+//! Typed handles of the maps, and the difference between what a map holds and what it should hold.
+
+use std::collections::HashMap as Entries;
+use std::net::TcpListener;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use anyhow::{Context as _, anyhow};
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, MapData, SockHash};
+use meshlet_wire::{PodEntry, ServiceKey, Settings};
+
+/// Every map the daemon writes.
+pub(crate) struct Maps {
+    services: HashMap<MapData, ServiceKey, u32>,
+    ids: HashMap<MapData, u32, ServiceKey>,
+    pods: HashMap<MapData, u64, PodEntry>,
+    listeners: SockHash<MapData, u64>,
+    written: Entries<ServiceKey, u32>,
+}
+
+impl Maps {
+    pub(super) fn take(ebpf: &mut Ebpf, settings: Settings) -> anyhow::Result<Self> {
+        let mut switches: Array<_, Settings> = Array::try_from(take(ebpf, "meshlet_set")?)?;
+        switches.set(0, settings, 0).context("writing map meshlet_set")?;
+        Ok(Self {
+            services: HashMap::try_from(take(ebpf, "meshlet_service")?)?,
+            ids: HashMap::try_from(take(ebpf, "meshlet_ids")?)?,
+            pods: HashMap::try_from(take(ebpf, "meshlet_pods")?)?,
+            listeners: SockHash::try_from(take(ebpf, "meshlet_listen")?)?,
+            written: Entries::new(),
+        })
+    }
+
+    /// Makes an id known to getpeername; it stays until [`Maps::forget_id`], past the service's own life.
+    pub(crate) fn name_id(&mut self, id: u32, key: ServiceKey) -> anyhow::Result<()> {
+        self.ids.insert(id, key, 0).with_context(|| format!("writing id {id} to map meshlet_ids"))
+    }
+
+    /// Drops an id that no connection can hold any more.
+    pub(crate) fn forget_id(&mut self, id: u32) {
+        // Gone already is as good as gone now.
+        drop(self.ids.remove(&id));
+    }
+
+    /// Captures exactly `wanted`: what is new is added, what has gone is removed, the rest is not touched. Failures (a full
+    /// map) leave that service native; they are returned with its key, the rest goes on.
+    pub(crate) fn set_services(&mut self, wanted: &[(ServiceKey, u32)]) -> Vec<(ServiceKey, anyhow::Error)> {
+        let mut failed = Vec::new();
+        let next: Entries<ServiceKey, u32> = wanted.iter().copied().collect();
+        let gone: Vec<ServiceKey> = self.written.keys().filter(|key| !next.contains_key(*key)).copied().collect();
+        for key in gone {
+            drop(self.services.remove(&key));
+            self.written.remove(&key);
+        }
+        for (key, id) in wanted {
+            if self.written.get(key) == Some(id) {
+                continue;
+            }
+            match self.services.insert(key, id, 0) {
+                Ok(()) => drop(self.written.insert(*key, *id)),
+                Err(error) => failed.push((*key, anyhow!(error).context("writing map meshlet_service"))),
+            }
+        }
+        failed
+    }
+
+    /// Arms a pod: its listener first, then its entry, so that a redirect always finds somebody.
+    pub(crate) fn enrol(&mut self, cookie: u64, pod: PodEntry, listener: &TcpListener) -> anyhow::Result<()> {
+        self.listeners.insert(cookie, listener.as_fd().as_raw_fd(), 0).context("writing map meshlet_listen")?;
+        self.pods.insert(cookie, pod, 0).context("writing map meshlet_pods")
+    }
+
+    /// Takes the pod's listener from the hooks: new connects meet the failure policy.
+    pub(crate) fn disarm(&mut self, cookie: u64) {
+        // The socket may have taken its entry along.
+        drop(self.listeners.remove(&cookie));
+    }
+
+    /// Disarms a pod: from here on its connects are native.
+    pub(crate) fn withdraw(&mut self, cookie: u64) {
+        drop(self.pods.remove(&cookie));
+        self.disarm(cookie);
+    }
+}
+
+fn take(ebpf: &mut Ebpf, name: &str) -> anyhow::Result<aya::maps::Map> {
+    ebpf.take_map(name).ok_or_else(|| anyhow!("the kernel object has no map {name}"))
+}

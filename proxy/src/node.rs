@@ -1,0 +1,288 @@
+//! The node loop: what is written and what runs here, made true in the kernel and in the workers. One task, one writer.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use meshlet_routing::enrol::{Verdict, enrol};
+use meshlet_routing::model::{Pod, World};
+use meshlet_routing::table::Scope;
+use tokio::sync::Notify;
+
+use crate::admin::{Config, PodStatus, Status};
+use crate::capture::cgroup;
+use crate::capture::enrolled::Enrolled;
+use crate::capture::netns::Netns;
+use crate::connection::Workers;
+use crate::kernel::{self, Kernel, Links};
+use crate::settings::RunArgs;
+use crate::snapshot::publish::Published;
+use crate::snapshot::read::Files;
+use crate::snapshot::watch::Watch;
+
+/// Everything is derived again this often, whatever inotify said.
+const PERIOD: Duration = Duration::from_millis(500);
+/// The same while a wanted pod has no process yet: its first connect should find the listener.
+const EAGER: Duration = Duration::from_millis(20);
+
+/// The node's lock and where its links are pinned.
+pub(crate) struct Held {
+    kubepods: PathBuf,
+    pins: PathBuf,
+    // Held, not read: the lock lasts as long as the descriptor.
+    _lock: OwnedFd,
+}
+
+/// The daemon's single writer.
+pub(crate) struct Node {
+    settings: RunArgs,
+    name: String,
+    cgroup_root: PathBuf,
+    own_netns: u64,
+    held: Option<Held>,
+    links: Option<Links>,
+    kernel: Kernel,
+    workers: Workers,
+    files: Files,
+    world: World,
+    published: Published,
+    enrolled: BTreeMap<Box<str>, Enrolled>,
+    wake: Arc<Notify>,
+    watch: Watch,
+    status: Arc<Status>,
+    generation: u64,
+}
+
+impl Node {
+    /// Takes the lock of the kubepods cgroup, if that exists yet.
+    pub(crate) fn hold(cgroup_root: &Path, bpffs: &Path) -> anyhow::Result<Option<Held>> {
+        let Some(kubepods) = cgroup::kubepods(cgroup_root) else { return Ok(None) };
+        let (pins, lock) = kernel::lock_node(bpffs, &kubepods)?;
+        Ok(Some(Held { kubepods, pins, _lock: lock }))
+    }
+
+    /// Nothing is captured yet.
+    pub(crate) fn new(
+        settings: RunArgs,
+        cgroup_root: PathBuf,
+        held: Option<Held>,
+        kernel: Kernel,
+        workers: Workers,
+    ) -> anyhow::Result<Self> {
+        let wake = Arc::new(Notify::new());
+        let mut watch = Watch::new(Arc::clone(&wake));
+        for path in &settings.filename {
+            watch.add(path);
+        }
+        if held.is_none() {
+            tracing::warn!(root = %cgroup_root.display(), "no kubepods cgroup yet: waiting for the kubelet to make one");
+        }
+        Ok(Self {
+            name: settings.node_name(),
+            own_netns: Netns::own()?.inode(),
+            files: Files::new(settings.filename.clone()),
+            settings,
+            cgroup_root,
+            held,
+            links: None,
+            kernel,
+            workers,
+            world: World::default(),
+            published: Published::new(),
+            enrolled: BTreeMap::new(),
+            wake,
+            watch,
+            status: Arc::default(),
+            generation: 0,
+        })
+    }
+
+    /// What others may see.
+    pub(crate) fn status(&self) -> Arc<Status> {
+        Arc::clone(&self.status)
+    }
+
+    /// Runs until dropped; an error is one that no later round can mend.
+    pub(crate) async fn run(&mut self) -> anyhow::Result<()> {
+        let mut woken = true;
+        loop {
+            let waiting = self.round(woken)?;
+            let pause = if waiting { EAGER } else { PERIOD };
+            woken = tokio::time::timeout(pause, self.wake.notified()).await.is_ok();
+        }
+    }
+
+    /// Captures no more; requests under way have `drain` to end. What is pinned stays, inert or refusing by the policy.
+    pub(crate) fn stop(mut self, drain: Duration) {
+        self.status.ready.store(false, Ordering::Relaxed);
+        for pod in self.enrolled.values() {
+            self.kernel.maps.disarm(pod.cookie);
+        }
+        self.workers.shutdown(drain);
+    }
+
+    /// Makes everything true once; returns whether a marked pod is still without a process.
+    fn round(&mut self, woken: bool) -> anyhow::Result<bool> {
+        self.kernel.flush_log();
+        let changed = self.read(woken);
+        if self.held.is_none() {
+            self.held = Self::hold(&self.cgroup_root, &self.settings.bpffs)?;
+        }
+        let found = self.held.as_ref().map(|held| {
+            self.watch.add(&held.kubepods);
+            cgroup::pods(&held.kubepods)
+        });
+        let verdicts = self.verdicts();
+        let waiting = self.enrol(&verdicts, &found.unwrap_or_default());
+        self.publish(changed);
+        self.attach()?;
+        self.report(&verdicts, changed);
+        Ok(waiting)
+    }
+
+    /// Reads the files again where they changed; true when the world may be another.
+    fn read(&mut self, woken: bool) -> bool {
+        if !woken && !self.files.touched() {
+            return false;
+        }
+        let (world, faults) = self.files.read();
+        for fault in faults {
+            tracing::warn!("{fault}");
+        }
+        self.world = world;
+        self.generation += 1;
+        true
+    }
+
+    /// This node's pods with their verdicts; with files, a pod that names no node is here.
+    fn verdicts(&self) -> Vec<(Pod, Verdict)> {
+        let namespaces: HashMap<&str, _> = self.world.namespaces.iter().map(|found| (&*found.name, found)).collect();
+        let here = |pod: &&Pod| pod.node.as_deref().is_none_or(|node| node == self.name);
+        self.world
+            .pods
+            .iter()
+            .filter(here)
+            .map(|pod| (pod.clone(), enrol(pod, namespaces.get(&*pod.namespace).copied())))
+            .collect()
+    }
+
+    fn enrol(&mut self, verdicts: &[(Pod, Verdict)], cgroups: &HashMap<String, PathBuf>) -> bool {
+        let marked: BTreeMap<&str, &Pod> = verdicts
+            .iter()
+            .filter(|(_, verdict)| verdict.captured)
+            .filter_map(|(pod, _)| Some((pod.uid.as_deref()?, pod)))
+            .collect();
+        let mut waiting = false;
+        let mut present: BTreeSet<Box<str>> = BTreeSet::new();
+        for (uid, pod) in marked {
+            let process = cgroups.get(uid).and_then(|path| cgroup::process(path));
+            let Some(process) = process else {
+                waiting = true;
+                continue;
+            };
+            match self.capture(uid, pod, process) {
+                Ok(captured) => drop(captured.then(|| present.insert(uid.into()))),
+                // The process may have ended meanwhile: the next round looks again.
+                Err(error) => {
+                    waiting = true;
+                    tracing::warn!(pod = %format!("{}/{}", pod.namespace, pod.name), error = format!("{error:#}"), "not captured yet");
+                }
+            }
+        }
+        let gone: Vec<Box<str>> = self.enrolled.keys().filter(|uid| !present.contains(*uid)).cloned().collect();
+        for uid in gone {
+            self.release(&uid);
+        }
+        waiting
+    }
+
+    /// Captures a pod by one of its processes, unless it is already; false when it shares the node's network.
+    fn capture(&mut self, uid: &str, pod: &Pod, process: u32) -> anyhow::Result<bool> {
+        let netns = Netns::of_process(process)?;
+        if netns.inode() == self.own_netns {
+            return Ok(false);
+        }
+        let Some(address) = pod.addresses.iter().find_map(|address| match address {
+            std::net::IpAddr::V4(v4) => Some(*v4),
+            std::net::IpAddr::V6(_) => None,
+        }) else {
+            anyhow::bail!("has no IPv4 address in status.podIPs");
+        };
+        let scope = Scope { namespace: Arc::clone(&pod.namespace), labels: Arc::clone(&pod.labels) };
+        match self.enrolled.get_mut(uid) {
+            Some(known) if known.netns == netns.inode() && known.address == address => {
+                known.scope = scope;
+                return Ok(true);
+            }
+            Some(_) => self.release(uid),
+            None => {}
+        }
+        let table = self.published.table(&self.world, &scope);
+        let services = self.published.services();
+        let enrolled =
+            Enrolled::open(pod, scope, address, netns, self.settings.capture_port, &self.workers, table, services)?;
+        enrolled.arm(&mut self.kernel)?;
+        tracing::info!(pod = %enrolled.name, "captured");
+        self.enrolled.insert(uid.into(), enrolled);
+        Ok(true)
+    }
+
+    /// From here on the pod's connects are native; what it has under way ends in its own time.
+    fn release(&mut self, uid: &str) {
+        if let Some(pod) = self.enrolled.remove(uid) {
+            self.kernel.maps.withdraw(pod.cookie);
+            self.workers.withdraw(pod.cookie);
+            tracing::info!(pod = %pod.name, "released");
+        }
+    }
+
+    /// Tables first, then the hooks: a connection never meets an id that a worker cannot read.
+    fn publish(&mut self, changed: bool) {
+        let used: BTreeSet<Scope> = self.enrolled.values().map(|pod| pod.scope.clone()).collect();
+        if changed {
+            self.published.forget();
+        }
+        for pod in self.enrolled.values() {
+            pod.follow(self.published.table(&self.world, &pod.scope));
+        }
+        self.published.keep(&used);
+        self.published.capture(&mut self.kernel, Instant::now());
+    }
+
+    fn attach(&mut self) -> anyhow::Result<()> {
+        if let Some(severed) = self.links.take_if(|links| !links.intact()) {
+            tracing::warn!(cgroup = %severed.cgroup().display(), "the links were severed: attaching again");
+            severed.discard();
+            self.held = None;
+            self.held = Self::hold(&self.cgroup_root, &self.settings.bpffs)?;
+        }
+        if let (None, Some(held)) = (&self.links, &self.held) {
+            let links = Links::attach(&mut self.kernel, &held.kubepods, &held.pins)?;
+            tracing::info!(cgroup = %links.cgroup().display(), "attached");
+            self.links = Some(links);
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, verdicts: &[(Pod, Verdict)], changed: bool) {
+        let pods: Vec<PodStatus> = verdicts
+            .iter()
+            .map(|(pod, verdict)| PodStatus {
+                namespace: Arc::clone(&pod.namespace),
+                name: Arc::clone(&pod.name),
+                captured: pod.uid.as_ref().is_some_and(|uid| self.enrolled.contains_key(uid)),
+                reason: verdict.reason,
+            })
+            .collect();
+        let services = self.published.captured();
+        let inputs = self.files.inputs().to_vec();
+        if changed {
+            tracing::info!(generation = self.generation, services, "in force");
+        }
+        self.status.config.store(Arc::new(Config { generation: self.generation, inputs, pods, services }));
+        self.status.ready.store(self.links.is_some(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,3 @@
+//! Bytes in, values out; no sockets.
+
+pub(crate) mod http1;

@@ -1,0 +1,76 @@
+//! Flags and `MESHLET_*` of `meshlet run`.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, ValueEnum};
+
+use crate::kernel::FailurePolicy;
+
+/// `meshlet run`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    /// Read the objects from this file or folder (recursively: .yaml, .yml, .json); repeatable. Changes take effect at once.
+    #[arg(
+        short = 'f',
+        long = "filename",
+        value_name = "PATH",
+        env = "MESHLET_FILENAME",
+        value_delimiter = ',',
+        required = true
+    )]
+    pub(crate) filename: Vec<PathBuf>,
+    /// Name of this node: pods with this spec.nodeName, or with none, are its own. Default: $NODE_NAME, else the host name.
+    #[arg(long, value_name = "NAME", env = "MESHLET_NODE")]
+    pub(crate) node: Option<String>,
+    /// Look for pods below this cgroup v2 directory. Default: where cgroup v2 is mounted.
+    #[arg(long, value_name = "PATH", env = "MESHLET_CGROUP_ROOT")]
+    pub(crate) cgroup_root: Option<PathBuf>,
+    /// Pin the links of the kernel programs in this BPF file system, under meshlet/; mounted when it is not.
+    #[arg(long, value_name = "PATH", env = "MESHLET_BPFFS", default_value = "/sys/fs/bpf")]
+    pub(crate) bpffs: PathBuf,
+    /// Listen on this port in each captured pod's network namespace, on loopback; another one is taken where the pod uses it.
+    #[arg(long, value_name = "N", env = "MESHLET_CAPTURE_PORT", default_value_t = 15001)]
+    pub(crate) capture_port: u16,
+    /// Serve /api/v1/config here.
+    #[arg(long, value_name = "ADDR", env = "MESHLET_ADMIN", default_value = "127.0.0.1:15000")]
+    pub(crate) admin: SocketAddr,
+    /// Serve /metrics and /stats/prometheus here.
+    #[arg(long, value_name = "ADDR", env = "MESHLET_METRICS", default_value = "0.0.0.0:15020")]
+    pub(crate) metrics: SocketAddr,
+    /// Serve /healthz/ready and /healthz/live here.
+    #[arg(long, value_name = "ADDR", env = "MESHLET_HEALTH", default_value = "0.0.0.0:15021")]
+    pub(crate) health: SocketAddr,
+    /// Data-path threads. Default: one per CPU.
+    #[arg(long, value_name = "N", env = "MESHLET_WORKERS")]
+    pub(crate) workers: Option<NonZeroUsize>,
+    /// What a captured pod's new connections to ruled services meet when the daemon is gone.
+    #[arg(long, env = "MESHLET_FAILURE_POLICY", value_enum, default_value_t = FailurePolicy::Open)]
+    pub(crate) failure_policy: FailurePolicy,
+    /// One line per request on stdout.
+    #[arg(long, env = "MESHLET_ACCESS_LOG", value_enum, default_value_t = AccessLog::Off)]
+    pub(crate) access_log: AccessLog,
+    /// Let the kernel programs report rare events (refusals, failed binds) to the log.
+    #[arg(long, env = "MESHLET_BPF_LOG", action = ArgAction::SetTrue)]
+    pub(crate) bpf_log: bool,
+}
+
+/// Whether requests are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AccessLog {
+    /// Not at all.
+    Off,
+    /// Envoy's default format.
+    Text,
+}
+
+impl RunArgs {
+    /// The node's name: the flag, `NODE_NAME`, or the host name.
+    pub(crate) fn node_name(&self) -> String {
+        self.node
+            .clone()
+            .or_else(|| std::env::var("NODE_NAME").ok().filter(|name| !name.is_empty()))
+            .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+    }
+}

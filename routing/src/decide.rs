@@ -1,0 +1,289 @@
+//! (table, request, draw) → what happens. The data path and `explain` run this code.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::balance::hash;
+use crate::model::{HashKey, HeaderMatch};
+use crate::table::{Cluster, Route as TableRoute, RouteMatch, RuleRef, Table, Target};
+
+/// What a client dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Dialled {
+    /// Its address; IPv4 is never mapped.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+}
+
+/// One request as far as rules can see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The method, case kept.
+    pub method: &'a str,
+    /// The raw Host, port included.
+    pub authority: &'a str,
+    /// Path and query, after [`normalize_path`].
+    pub path: &'a str,
+    /// Names in lower case, lines in order.
+    pub headers: &'a [(&'a str, &'a [u8])],
+}
+
+/// Why something happened: one stable word, the same in logs, metrics, `explain` and on the live page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are their own explanation, and as_str spells them")]
+pub enum Reason {
+    VirtualServiceRule,
+    DefaultRoute,
+    DestinationRuleOnly,
+    NoRoute,
+    NoHealthyEndpoint,
+    UnknownSubset,
+    UnknownHost,
+    OriginalDestination,
+}
+
+impl Reason {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::VirtualServiceRule => "VirtualServiceRule",
+            Self::DefaultRoute => "DefaultRoute",
+            Self::DestinationRuleOnly => "DestinationRuleOnly",
+            Self::NoRoute => "NoRoute",
+            Self::NoHealthyEndpoint => "NoHealthyEndpoint",
+            Self::UnknownSubset => "UnknownSubset",
+            Self::UnknownHost => "UnknownHost",
+            Self::OriginalDestination => "OriginalDestination",
+        }
+    }
+}
+
+/// What happens to a request.
+#[derive(Debug)]
+pub enum Decision<'t> {
+    /// It is sent to an endpoint of a cluster.
+    Route(Route<'t>),
+    /// The proxy answers.
+    Respond(Respond<'t>),
+    /// It goes where the client dialled.
+    Passthrough(Reason),
+}
+
+/// A request that is sent on.
+#[derive(Debug)]
+pub struct Route<'t> {
+    /// Has at least one endpoint.
+    pub cluster: &'t Arc<Cluster>,
+    /// Which rule.
+    pub rule: &'t Arc<RuleRef>,
+    /// Hash for a consistent-hash balancer; `None` when the request lacks what is hashed: any endpoint.
+    pub key: Option<u64>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// A request that the proxy answers itself.
+#[derive(Debug)]
+pub struct Respond<'t> {
+    /// HTTP status.
+    pub status: u16,
+    /// Envoy's response flag.
+    pub flag: &'static str,
+    /// May be empty.
+    pub body: &'static str,
+    /// Which rule, where one was found.
+    pub rule: Option<&'t Arc<RuleRef>>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Chooses the cluster for one request: the same table, request and draw always give the same answer. `draw` is uniform
+/// over all of `u32`.
+#[must_use]
+pub fn decide<'t>(table: &'t Table, dialled: Dialled, request: &Request<'_>, draw: u32) -> Decision<'t> {
+    let host = without_port(request.authority).to_ascii_lowercase();
+    let Some(virtual_host) = table.virtual_host(dialled, &host) else {
+        return Decision::Passthrough(Reason::UnknownHost);
+    };
+    let Some(route) = virtual_host.routes.iter().find(|route| takes(route, request)) else {
+        return Decision::Respond(Respond { status: 404, flag: "NR", body: "", rule: None, reason: Reason::NoRoute });
+    };
+    let unknown =
+        |reason| Decision::Respond(Respond { status: 503, flag: "NC", body: "", rule: Some(&route.rule), reason });
+    match route.action.targets.draw(draw) {
+        None | Some(Target::UnknownHost) => unknown(Reason::UnknownHost),
+        Some(Target::UnknownSubset) => unknown(Reason::UnknownSubset),
+        Some(Target::Cluster(cluster)) if cluster.original_destination => {
+            Decision::Passthrough(Reason::OriginalDestination)
+        }
+        Some(Target::Cluster(cluster)) if cluster.endpoints.is_empty() => Decision::Respond(Respond {
+            status: 503,
+            flag: "UH",
+            body: "no healthy upstream",
+            rule: Some(&route.rule),
+            reason: Reason::NoHealthyEndpoint,
+        }),
+        Some(Target::Cluster(cluster)) => Decision::Route(Route {
+            cluster,
+            rule: &route.rule,
+            key: key(&route.action.keys, request),
+            reason: route.reason,
+        }),
+    }
+}
+
+fn takes(route: &TableRoute, request: &Request<'_>) -> bool {
+    route.condition.as_ref().is_none_or(|condition| fits(condition, request))
+}
+
+fn fits(condition: &RouteMatch, request: &Request<'_>) -> bool {
+    let path = without_query(request.path);
+    let uri = condition.uri.as_ref().is_none_or(|uri| {
+        if condition.ignore_uri_case {
+            uri.matches(path.to_ascii_lowercase().as_bytes())
+        } else {
+            uri.matches(path.as_bytes())
+        }
+    });
+    uri && condition.method.as_ref().is_none_or(|method| method.matches(request.method.as_bytes()))
+        && condition.authority.as_ref().is_none_or(|authority| authority.matches(request.authority.as_bytes()))
+        && condition.headers.iter().all(|header| holds(header, request))
+        && condition.without_headers.iter().all(|header| !holds_or_absent(header, request))
+}
+
+/// `withoutHeaders` compares an absent header as an empty one: `regex: ".*"` lets nothing pass.
+fn holds_or_absent(unwanted: &HeaderMatch, request: &Request<'_>) -> bool {
+    match (header(&unwanted.name, request), &unwanted.value) {
+        (None, Some(value)) => value.matches(b""),
+        _ => holds(unwanted, request),
+    }
+}
+
+/// Whether a header condition holds; several lines of a name count as one, joined by commas.
+fn holds(wanted: &HeaderMatch, request: &Request<'_>) -> bool {
+    match (header(&wanted.name, request), &wanted.value) {
+        (Some(value), Some(wanted)) => wanted.matches(&value),
+        (found, None) => found.is_some(),
+        (None, Some(_)) => false,
+    }
+}
+
+fn header<'a>(name: &str, request: &Request<'a>) -> Option<Cow<'a, [u8]>> {
+    match name {
+        ":authority" | "host" => return Some(request.authority.as_bytes().into()),
+        ":method" => return Some(request.method.as_bytes().into()),
+        ":path" => return Some(request.path.as_bytes().into()),
+        ":scheme" => return Some(b"http".into()),
+        _ => {}
+    }
+    let mut values = request.headers.iter().filter(|(found, _)| *found == name).map(|(_, value)| *value);
+    let first = values.next()?;
+    match values.next() {
+        None => Some(first.into()),
+        Some(second) => {
+            let all: Vec<&[u8]> = [first, second].into_iter().chain(values).collect();
+            Some(all.join(&b","[..]).into())
+        }
+    }
+}
+
+/// Combines the hashes of what the request carries, as Envoy does
+/// (envoy source/common/http/hash_policy.cc, HashPolicyImpl::generateHash).
+fn key(keys: &[HashKey], request: &Request<'_>) -> Option<u64> {
+    let mut combined: Option<u64> = None;
+    for HashKey::Header(name) in keys {
+        let mut values: Vec<&[u8]> =
+            request.headers.iter().filter(|(found, _)| *found == &**name).map(|(_, value)| *value).collect();
+        if values.is_empty() {
+            continue;
+        }
+        values.sort_unstable();
+        let next = hash(&values.concat());
+        combined = Some(combined.map_or(0, |old| old.rotate_left(1)) ^ next);
+    }
+    combined
+}
+
+/// Host without its port, whatever the port's value; an IPv6 address keeps its brackets.
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']')) =>
+        {
+            host
+        }
+        _ => authority,
+    }
+}
+
+fn without_query(path: &str) -> &str {
+    path.split(['?', '#']).next().unwrap_or(path)
+}
+
+/// Resolves dot segments of the path and leaves repeated slashes and the query alone: Istio's default `BASE`
+/// normalisation. The request is forwarded in this form.
+#[must_use]
+pub fn normalize_path(path: &str) -> Cow<'_, str> {
+    let plain = without_query(path);
+    let has_dots = plain.split('/').any(|segment| matches!(decoded_dots(segment), Some(1 | 2)));
+    if !has_dots || !plain.starts_with('/') {
+        return Cow::Borrowed(path);
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    let segments: Vec<&str> = plain.split('/').skip(1).collect();
+    for (index, segment) in segments.iter().enumerate() {
+        let last = index + 1 == segments.len();
+        match decoded_dots(segment) {
+            Some(1) => {}
+            Some(2) => drop(kept.pop()),
+            _ => {
+                kept.push(segment);
+                continue;
+            }
+        }
+        if last {
+            kept.push("");
+        }
+    }
+    Cow::Owned(format!("/{}{}", kept.join("/"), &path[plain.len()..]))
+}
+
+/// How many dots a segment consists of, written plainly or as `%2e`.
+fn decoded_dots(segment: &str) -> Option<usize> {
+    let plain = segment.replace("%2e", ".").replace("%2E", ".");
+    (!plain.is_empty() && plain.bytes().all(|byte| byte == b'.')).then_some(plain.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_dot_segments_when_normalised_then_they_are_resolved_and_slashes_stay() {
+        for (path, expected) in [
+            ("/a/../b", "/b"),
+            ("/a/./b", "/a/b"),
+            ("/a//b", "/a//b"),
+            ("/../a", "/a"),
+            ("/a/..", "/"),
+            ("/a/b/..", "/a/"),
+            ("/a/%2e%2E/b?x=/../y", "/b?x=/../y"),
+            ("/a.b/..c", "/a.b/..c"),
+            ("*", "*"),
+        ] {
+            assert_eq!(normalize_path(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn given_a_host_with_a_port_then_the_port_is_removed_and_brackets_stay() {
+        for (authority, host) in
+            [("a", "a"), ("a:80", "a"), ("a:", "a"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("a:b", "a:b")]
+        {
+            assert_eq!(without_port(authority), host);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Every decision meshlet makes, pure: no I/O, no async, no clock, no randomness.
+//!
+//! `manifest → validate → model → table → decide → balance`: each stage has its own types, and after `validate`
+//! nobody checks again. The shell reads files, draws numbers and moves bytes.
+
+pub mod balance;
+pub mod decide;
+pub mod enrol;
+pub mod fault;
+pub mod manifest;
+pub mod model;
+pub mod table;
+pub mod validate;

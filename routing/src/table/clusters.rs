@@ -1,0 +1,167 @@
+//! From (host, port, subset) to endpoints and a policy: Envoy's clusters, as one scope sees them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::rules::{Policy, View};
+use crate::balance::Ring;
+use crate::model::{Endpoint, HashKey, Hostname, LoadBalancer, Protocol, Service, ServicePort, Subset, TrafficPolicy};
+
+/// What a destination names: one port of a service, or a part of its endpoints.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Envoy's name in Istio: `outbound|PORT|SUBSET|HOST`.
+    pub name: Arc<str>,
+    /// The service.
+    pub host: Hostname,
+    /// The service's port.
+    pub port: u16,
+    /// The subset, if the destination names one.
+    pub subset: Option<Arc<str>>,
+    /// What the service declared.
+    pub protocol: Protocol,
+    /// `namespace/name` of the DestinationRule behind the policy.
+    pub destination_rule: Option<Arc<str>>,
+    /// How an endpoint is chosen.
+    pub load_balancer: LoadBalancer,
+    /// Headless: endpoints are not chosen, the connection goes where the client dialled.
+    pub original_destination: bool,
+    /// The ready endpoints, in ascending order of address.
+    pub endpoints: Arc<[Endpoint]>,
+    pub(crate) ring: Option<Ring>,
+}
+
+/// Where a destination leads.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// To a cluster.
+    Cluster(Arc<Cluster>),
+    /// To no known service or port: 503 with flag NC.
+    UnknownHost,
+    /// To a subset that the DestinationRule this client sees does not define: 503 with flag NC.
+    UnknownSubset,
+}
+
+/// Builds each cluster once.
+pub(super) struct Clusters<'v, 'w> {
+    view: &'v View<'w>,
+    policies: HashMap<Hostname, Arc<Policy<'w>>>,
+    built: HashMap<(Hostname, u16, Option<Box<str>>), Target>,
+}
+
+impl<'v, 'w> Clusters<'v, 'w> {
+    pub(super) fn new(view: &'v View<'w>) -> Self {
+        Self { view, policies: HashMap::new(), built: HashMap::new() }
+    }
+
+    /// The cluster of a destination.
+    pub(super) fn target(&mut self, host: &Hostname, port: u16, subset: Option<&str>) -> Target {
+        let key = (host.clone(), port, subset.map(Box::from));
+        if let Some(target) = self.built.get(&key) {
+            return target.clone();
+        }
+        let target = self.build(host, port, subset);
+        self.built.insert(key, target.clone());
+        target
+    }
+
+    /// The hash key that a route to this destination carries. Behind a virtual service a port-level policy counts only if
+    /// the destination names the port (istio/istio@86c9f01 pilot/pkg/networking/core/route/route.go, getHashPolicy).
+    pub(super) fn hash_key(
+        &mut self,
+        host: &Hostname,
+        port: u16,
+        port_named: bool,
+        subset: Option<&str>,
+    ) -> Option<HashKey> {
+        let policy = self.policy(host)?;
+        let subset = subset.and_then(|name| policy.subsets.iter().find(|subset| &*subset.name == name));
+        let port_level = policy.traffic.and_then(|traffic| traffic.port(port)).filter(|_| port_named);
+        let of_subset = subset.and_then(|subset| {
+            subset
+                .policy
+                .port(port)
+                .map_or(subset.policy.load_balancer.as_ref(), |policy| policy.load_balancer.as_ref())
+        });
+        let load_balancer = of_subset.or_else(|| {
+            port_level.map_or_else(|| policy.traffic?.load_balancer.as_ref(), |policy| policy.load_balancer.as_ref())
+        })?;
+        match load_balancer {
+            LoadBalancer::RingHash { key, .. } => Some(key.clone()),
+            LoadBalancer::RoundRobin | LoadBalancer::Random | LoadBalancer::LeastRequest => None,
+        }
+    }
+
+    /// Whether a DestinationRule changes how the service's own default route balances on `port`.
+    pub(super) fn has_policy(&mut self, host: &Hostname, port: u16) -> bool {
+        self.policy(host).is_some_and(|policy| {
+            policy.traffic.is_some_and(|traffic| {
+                traffic.port(port).map_or(traffic.load_balancer.is_some(), |policy| policy.load_balancer.is_some())
+            })
+        })
+    }
+
+    fn policy(&mut self, host: &Hostname) -> Option<Arc<Policy<'w>>> {
+        let service = self.view.service(host)?;
+        let policy =
+            self.policies.entry(host.clone()).or_insert_with(|| Arc::new(self.view.policy(host, &service.namespace)));
+        Some(Arc::clone(policy))
+    }
+
+    fn build(&mut self, host: &Hostname, port: u16, subset: Option<&str>) -> Target {
+        let Some(service) = self.view.service(host) else { return Target::UnknownHost };
+        let Some(service_port) = service.ports.iter().find(|found| found.number == port) else {
+            return Target::UnknownHost;
+        };
+        let policy = self.policy(host).unwrap_or_default();
+        let part = match subset {
+            None => None,
+            Some(name) => match policy.subsets.iter().find(|subset| &*subset.name == name) {
+                Some(subset) => Some(*subset),
+                None => return Target::UnknownSubset,
+            },
+        };
+        Target::Cluster(Arc::new(cluster(service, service_port, &policy, part)))
+    }
+}
+
+fn cluster(service: &Service, port: &ServicePort, policy: &Policy<'_>, subset: Option<&Subset>) -> Cluster {
+    let selects = |endpoint: &&Endpoint| {
+        let wanted = subset.map(|subset| &subset.labels);
+        endpoint.ready
+            && wanted.is_none_or(|labels| labels.iter().all(|(key, value)| endpoint.labels.get(key) == Some(value)))
+    };
+    let endpoints: Arc<[Endpoint]> = port.endpoints.iter().filter(selects).cloned().collect();
+    let load_balancer = compose(policy.traffic, subset.map(|subset| &subset.policy), port.number);
+    let ring = match &load_balancer {
+        LoadBalancer::RingHash { minimum_size, .. } => Some(Ring::new(&endpoints, *minimum_size)),
+        LoadBalancer::RoundRobin | LoadBalancer::Random | LoadBalancer::LeastRequest => None,
+    };
+    let name = format!("outbound|{}|{}|{}", port.number, subset.map_or("", |subset| &subset.name), service.host);
+    Cluster {
+        name: name.into(),
+        host: service.host.clone(),
+        port: port.number,
+        subset: subset.map(|subset| subset.name.as_ref().into()),
+        protocol: port.protocol,
+        destination_rule: policy.rule.as_deref().map(Arc::from),
+        load_balancer,
+        original_destination: service.addresses.is_empty(),
+        endpoints,
+        ring,
+    }
+}
+
+/// A port-level entry replaces the top level whole, and a subset's blocks replace those
+/// (istio/istio@86c9f01 pilot/pkg/networking/core/cluster_builder.go, applyDestinationRule).
+fn compose(top: Option<&TrafficPolicy>, subset: Option<&TrafficPolicy>, port: u16) -> LoadBalancer {
+    let base = top.and_then(|top| top.port(port).unwrap_or(top).load_balancer.clone());
+    let chosen = match subset {
+        Some(subset) => match subset.port(port) {
+            Some(port_level) => port_level.load_balancer.clone(),
+            None => subset.load_balancer.clone().or(base),
+        },
+        None => base,
+    };
+    chosen.unwrap_or(LoadBalancer::LeastRequest)
+}

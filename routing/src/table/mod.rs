@@ -1,0 +1,121 @@
+//! What a connection looks up: compiled for one client scope, immutable, shared by every pod of that scope.
+//!
+//! [`rules`] picks the virtual services and destination rules that the scope sees, [`clusters`] turns a (host, port,
+//! subset) into endpoints and a policy, [`virtual_host`] compiles routes, [`domains`] says under which names they live.
+
+mod clusters;
+mod domains;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod virtual_host;
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::decide::Dialled;
+use crate::model::{Labels, Protocol, World};
+
+pub use clusters::{Cluster, Target};
+pub(crate) use domains::Domains;
+pub(crate) use virtual_host::{Route, RouteMatch, VirtualHost};
+
+/// What rules can tell clients apart by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Scope {
+    /// Namespace of the client.
+    pub namespace: Arc<str>,
+    /// Its labels.
+    pub labels: Arc<Labels>,
+}
+
+/// Which rule decided; shared by every request that it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleRef {
+    /// `namespace/name` of the VirtualService; `None` for a service's default route.
+    pub virtual_service: Option<Arc<str>>,
+    /// Position in `spec.http`.
+    pub index: usize,
+    /// Envoy's route name: the rule's own, joined with the match's by a dot; `default` for a default route; else empty.
+    pub name: Arc<str>,
+}
+
+/// One address and port of a service.
+#[derive(Debug)]
+struct Address {
+    protocol: Protocol,
+    /// For undeclared ports: the address alone selects the service, whatever the Host.
+    host: Arc<VirtualHost>,
+}
+
+/// Everything one scope's requests are decided by.
+#[derive(Debug, Default)]
+pub struct Table {
+    addresses: HashMap<Dialled, Address>,
+    /// Declared HTTP: one set of names per port number, whatever the address.
+    ports: HashMap<u16, Domains>,
+    ruled: BTreeSet<(IpAddr, u16)>,
+}
+
+impl Table {
+    /// Compiles the world as clients of `scope` see it. The order of objects has no influence.
+    #[must_use]
+    pub fn build(world: &World, scope: &Scope) -> Self {
+        let view = rules::View::new(world, scope);
+        let mut clusters = clusters::Clusters::new(&view);
+        let mut table = Self { ports: domains::build(&view, &mut clusters), ..Self::default() };
+        for service in view.services() {
+            for port in &service.ports {
+                let host = Arc::new(virtual_host::of_service(&view, &mut clusters, service, port));
+                for address in &service.addresses {
+                    let dialled = Dialled { address: *address, port: port.number };
+                    if table.gives_meaning(service.names_for(&scope.namespace), port.number, port.protocol, &host) {
+                        table.ruled.insert((*address, port.number));
+                    }
+                    table.addresses.insert(dialled, Address { protocol: port.protocol, host: Arc::clone(&host) });
+                }
+            }
+        }
+        table
+    }
+
+    /// Addresses and ports that this scope's rules give a meaning to: these are captured.
+    pub fn ruled(&self) -> impl Iterator<Item = (IpAddr, u16)> + '_ {
+        self.ruled.iter().copied()
+    }
+
+    /// How a connection's bytes are to be read: as declared for the address, else by what is declared HTTP on the port.
+    #[must_use]
+    pub fn treatment(&self, dialled: Dialled) -> Protocol {
+        match self.addresses.get(&dialled) {
+            Some(address) => address.protocol,
+            None if self.ports.contains_key(&dialled.port) => Protocol::Http,
+            None => Protocol::Tcp,
+        }
+    }
+
+    /// The virtual host of a request: by name on ports declared HTTP, by address on undeclared ones.
+    pub(crate) fn virtual_host(&self, dialled: Dialled, host: &str) -> Option<&VirtualHost> {
+        match self.addresses.get(&dialled) {
+            Some(Address { protocol: Protocol::Unknown, host }) => Some(host),
+            _ => self.ports.get(&dialled.port)?.find(host),
+        }
+    }
+
+    /// Whether a rule stands behind any name of the service: an unregistered host may have taken one of them.
+    fn gives_meaning(&self, names: Vec<String>, port: u16, protocol: Protocol, host: &VirtualHost) -> bool {
+        match protocol {
+            Protocol::Unknown => host.ruled(),
+            _ if protocol.is_http() => {
+                let domains = self.ports.get(&port);
+                host.ruled()
+                    || names
+                        .iter()
+                        .any(|name| domains.and_then(|domains| domains.find(name)).is_some_and(VirtualHost::ruled))
+            }
+            // Rules for opaque bytes are the kernel's to decide.
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The routes of one host on one port, in the order they are tried.
+
+use std::sync::Arc;
+
+use super::RuleRef;
+use super::clusters::{Clusters, Target};
+use super::rules::View;
+use crate::decide::Reason;
+use crate::model::{
+    Destination, HashKey, HeaderMatch, HttpMatch, HttpRule, Service, ServicePort, Split, StringMatch, VirtualService,
+};
+
+/// The routes of one host; a request that none takes is answered 404.
+#[derive(Debug)]
+pub(crate) struct VirtualHost {
+    pub(crate) routes: Vec<Route>,
+    reason: Reason,
+}
+
+/// One way a request may go.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) rule: Arc<RuleRef>,
+    /// `None` takes everything.
+    pub(crate) condition: Option<RouteMatch>,
+    pub(crate) action: Arc<Action>,
+    pub(crate) reason: Reason,
+}
+
+/// What a route does.
+#[derive(Debug)]
+pub(crate) struct Action {
+    pub(crate) targets: Targets,
+    /// Hashed together, in the order of the destinations.
+    pub(crate) keys: Vec<HashKey>,
+}
+
+/// The conditions that only a request can answer.
+#[derive(Debug)]
+pub(crate) struct RouteMatch {
+    pub(crate) uri: Option<StringMatch>,
+    pub(crate) ignore_uri_case: bool,
+    pub(crate) method: Option<StringMatch>,
+    pub(crate) authority: Option<StringMatch>,
+    pub(crate) headers: Vec<HeaderMatch>,
+    pub(crate) without_headers: Vec<HeaderMatch>,
+}
+
+/// Where a route's requests go.
+#[derive(Debug)]
+pub(crate) enum Targets {
+    Sole(Target),
+    /// Cumulative weights in written order, the last one the total.
+    Weighted(Box<[(u64, Target)]>),
+}
+
+impl Targets {
+    /// The target of one draw, uniform over all of `u32`: every target gets its exact share of the draws, rounded to whole
+    /// ones.
+    pub(crate) fn draw(&self, draw: u32) -> Option<&Target> {
+        match self {
+            Self::Sole(target) => Some(target),
+            Self::Weighted(targets) => {
+                let (total, _) = targets.last()?;
+                let point = (u64::from(draw) * total) >> 32;
+                let index = targets.partition_point(|(upper, _)| *upper <= point);
+                targets.get(index).map(|(_, target)| target)
+            }
+        }
+    }
+}
+
+impl VirtualHost {
+    /// Whether an object somebody wrote stands behind it.
+    pub(crate) fn ruled(&self) -> bool {
+        self.reason != Reason::DefaultRoute
+    }
+}
+
+/// The routes of a service's own names on one of its ports: those of the rule that owns the host, else the default route
+/// (istio/istio@86c9f01 pilot/pkg/networking/core/route/route.go, BuildSidecarVirtualHostWrapper).
+pub(super) fn of_service(
+    view: &View<'_>,
+    clusters: &mut Clusters<'_, '_>,
+    service: &Service,
+    port: &ServicePort,
+) -> VirtualHost {
+    let mut exact = view.exact_owners(&service.host).peekable();
+    if exact.peek().is_none() {
+        // The choice among wildcards ignores whether the rule has a route here.
+        let owner = view.wildcard_owner(&service.host);
+        return owner
+            .and_then(|rule| of_rule(view, clusters, rule, port.number))
+            .unwrap_or_else(|| default_route(clusters, service, port));
+    }
+    exact
+        .find_map(|rule| of_rule(view, clusters, rule, port.number))
+        .unwrap_or_else(|| default_route(clusters, service, port))
+}
+
+/// The routes of one rule for a client on a port. `None` when all of them drop out by their static conditions: such a rule
+/// counts as absent, it does not answer 404.
+pub(super) fn of_rule(
+    view: &View<'_>,
+    clusters: &mut Clusters<'_, '_>,
+    rule: &VirtualService,
+    port: u16,
+) -> Option<VirtualHost> {
+    let mut routes = Vec::new();
+    for (index, http) in rule.http.iter().enumerate() {
+        let live: Vec<&HttpMatch> = http.matches.iter().filter(|entry| holds_statically(entry, view, port)).collect();
+        if live.is_empty() && !http.matches.is_empty() {
+            continue;
+        }
+        let action = Arc::new(action(clusters, &http.split, port));
+        if http.matches.is_empty() {
+            routes.push(route(rule, index, http, None, &action));
+        }
+        routes.extend(live.into_iter().map(|entry| route(rule, index, http, Some(entry), &action)));
+    }
+    (!routes.is_empty()).then_some(VirtualHost { routes, reason: Reason::VirtualServiceRule })
+}
+
+fn route(
+    rule: &VirtualService,
+    index: usize,
+    http: &HttpRule,
+    entry: Option<&HttpMatch>,
+    action: &Arc<Action>,
+) -> Route {
+    let names = [http.name.as_deref(), entry.and_then(|entry| entry.name.as_deref())];
+    let name: Vec<&str> = names.into_iter().flatten().collect();
+    let rule = RuleRef {
+        virtual_service: Some(format!("{}/{}", rule.object.namespace, rule.object.name).into()),
+        index,
+        name: name.join(".").into(),
+    };
+    let condition = entry.map(|entry| RouteMatch {
+        uri: entry.uri.clone(),
+        ignore_uri_case: entry.ignore_uri_case,
+        method: entry.method.clone(),
+        authority: entry.authority.clone(),
+        headers: entry.headers.clone(),
+        without_headers: entry.without_headers.clone(),
+    });
+    Route { rule: Arc::new(rule), condition, action: Arc::clone(action), reason: Reason::VirtualServiceRule }
+}
+
+/// The conditions that are decided while compiling. `gateways` in an entry overrides its source conditions
+/// (istio/istio@86c9f01 pilot/pkg/networking/core/route/route.go, sourceMatchHTTP).
+fn holds_statically(entry: &HttpMatch, view: &View<'_>, port: u16) -> bool {
+    if entry.port.is_some_and(|wanted| wanted != port) {
+        return false;
+    }
+    if let Some(lists_mesh) = entry.gateways_list_mesh {
+        return lists_mesh;
+    }
+    let labels_hold = entry.source_labels.iter().all(|(key, value)| view.scope.labels.get(key) == Some(value));
+    labels_hold && entry.source_namespace.as_deref().is_none_or(|namespace| namespace == &*view.scope.namespace)
+}
+
+fn action(clusters: &mut Clusters<'_, '_>, split: &Split, port: u16) -> Action {
+    let mut keys: Vec<HashKey> = Vec::new();
+    let mut target = |destination: &Destination| {
+        // Without a port it is the listener's: Istio looks the service up among those that have it.
+        let number = destination.port.unwrap_or(port);
+        let subset = destination.subset.as_deref();
+        let key = clusters.hash_key(&destination.host, number, destination.port.is_some(), subset);
+        keys.extend(key.filter(|key| !keys.contains(key)));
+        clusters.target(&destination.host, number, subset)
+    };
+    let targets = match split {
+        Split::Sole(destination) => Targets::Sole(target(destination)),
+        Split::Weighted(destinations) => {
+            let mut sum = 0_u64;
+            let cumulative = destinations.iter().map(|(weight, destination)| {
+                sum += u64::from(*weight);
+                (sum, target(destination))
+            });
+            Targets::Weighted(cumulative.collect())
+        }
+    };
+    Action { targets, keys }
+}
+
+/// What a service does that no virtual service owns: all its endpoints, balanced as its DestinationRule says.
+fn default_route(clusters: &mut Clusters<'_, '_>, service: &Service, port: &ServicePort) -> VirtualHost {
+    let reason = if clusters.has_policy(&service.host, port.number) {
+        Reason::DestinationRuleOnly
+    } else {
+        Reason::DefaultRoute
+    };
+    let target = clusters.target(&service.host, port.number, None);
+    let keys = clusters.hash_key(&service.host, port.number, true, None).into_iter().collect();
+    let route = Route {
+        rule: Arc::new(RuleRef { virtual_service: None, index: 0, name: "default".into() }),
+        condition: None,
+        action: Arc::new(Action { targets: Targets::Sole(target), keys }),
+        reason,
+    };
+    VirtualHost { routes: vec![route], reason }
+}

@@ -1,0 +1,64 @@
+//! EndpointSlices.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::fields::Fields;
+use super::metadata;
+use crate::model::ObjectRef;
+
+/// A part of a service's endpoints.
+#[derive(Debug, Clone)]
+pub(super) struct EndpointSlice {
+    pub(super) namespace: Arc<str>,
+    /// Name of the service.
+    pub(super) service: Box<str>,
+    /// Name and number of each TCP port; the name is the service port's.
+    pub(super) ports: Vec<(Box<str>, u16)>,
+    pub(super) endpoints: Vec<SliceEndpoint>,
+}
+
+/// One entry of `endpoints`.
+#[derive(Debug, Clone)]
+pub(super) struct SliceEndpoint {
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) ready: bool,
+    /// Name of the pod behind it.
+    pub(super) pod: Option<Box<str>>,
+}
+
+pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<EndpointSlice> {
+    let metadata = metadata::read(fields);
+    let Some(service) = metadata.labels.get("kubernetes.io/service-name") else {
+        let remedy = "add the name of its Service; until then the slice has no effect";
+        fields.report().warn("metadata.labels", "has no kubernetes.io/service-name", remedy);
+        return None;
+    };
+    let ports = fields.objects("ports");
+    let tcp = ports.iter().filter(|port| port.text("protocol").is_none_or(|protocol| protocol == "TCP"));
+    let ports =
+        tcp.filter_map(|port| Some((port.text("name").unwrap_or_default().into(), port.port("port")?))).collect();
+    Some(EndpointSlice {
+        namespace: object.namespace.clone(),
+        service: service.clone(),
+        ports,
+        endpoints: fields.objects("endpoints").iter().map(endpoint).collect(),
+    })
+}
+
+fn endpoint(fields: &Fields<'_>) -> SliceEndpoint {
+    let mut addresses = Vec::new();
+    for (path, text) in fields.texts("addresses") {
+        match text.parse() {
+            Ok(address) => addresses.push(address),
+            Err(_) => fields.report().error(&path, format!("{text:?} is not an IP address"), "write an IP address"),
+        }
+    }
+    let target = fields.object("targetRef").filter(|target| target.text("kind") == Some("Pod"));
+    SliceEndpoint {
+        addresses,
+        // Absent means ready (k8s.io/api discovery/v1, EndpointConditions).
+        ready: fields.object("conditions").and_then(|conditions| conditions.boolean("ready")).unwrap_or(true),
+        pod: target.and_then(|target| target.text("name")).map(Box::from),
+    }
+}

@@ -1,0 +1,55 @@
+//! What every object has.
+
+use std::sync::Arc;
+
+use super::fields::Fields;
+use crate::model::{Creation, ExportTo, Labels};
+
+/// `metadata`, as far as anything reads it.
+pub(super) struct Metadata {
+    pub(super) labels: Labels,
+    pub(super) annotations: Labels,
+    pub(super) uid: Option<Box<str>>,
+    pub(super) created: Creation,
+}
+
+pub(super) fn read(fields: &Fields<'_>) -> Metadata {
+    let Some(metadata) = fields.object("metadata") else {
+        return Metadata { labels: Labels::new(), annotations: Labels::new(), uid: None, created: Creation(None) };
+    };
+    Metadata {
+        labels: metadata.labels("labels"),
+        annotations: metadata.labels("annotations"),
+        uid: metadata.text("uid").map(Box::from),
+        created: Creation(metadata.text("creationTimestamp").map(Box::from)),
+    }
+}
+
+/// `spec.exportTo`: absent means everybody, `.` the object's own namespace, `~` nobody.
+pub(super) fn export_to(spec: &Fields<'_>, namespace: &Arc<str>) -> ExportTo {
+    let written = spec.texts("exportTo");
+    from_names(written.iter().map(|(_, name)| *name), namespace)
+}
+
+pub(super) fn from_names<'n>(names: impl Iterator<Item = &'n str>, namespace: &Arc<str>) -> ExportTo {
+    let mut reached: Vec<Arc<str>> = Vec::new();
+    let mut any = false;
+    for name in names {
+        any = true;
+        match name {
+            "*" => return ExportTo::All,
+            "~" => {}
+            "." => reached.push(Arc::clone(namespace)),
+            other => reached.push(other.into()),
+        }
+    }
+    if any { ExportTo::Namespaces(reached.into()) } else { ExportTo::All }
+}
+
+/// The fields that every object has beside its own.
+pub(super) fn finish(fields: &Fields<'_>) {
+    for key in ["apiVersion", "kind", "metadata", "status"] {
+        fields.has(key);
+    }
+    fields.finish();
+}

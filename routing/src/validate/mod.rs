@@ -1,0 +1,62 @@
+//! Manifest → model, one file per kind. Every fault of an object is collected; one bad object never hides the others.
+
+mod assemble;
+mod destination_rule;
+mod endpoint_slice;
+mod fields;
+mod metadata;
+mod namespace;
+mod pod;
+mod service;
+mod string_match;
+#[cfg(test)]
+mod tests;
+mod virtual_service;
+
+use crate::fault::Fault;
+use crate::manifest::Manifest;
+use crate::model::{DestinationRule, Kind, Namespace, Pod, VirtualService};
+
+use endpoint_slice::EndpointSlice;
+use fields::{Fields, Report};
+use service::ServiceSpec;
+
+/// An object that holds only what it may.
+#[derive(Debug, Clone)]
+pub struct Valid(Object);
+
+#[derive(Debug, Clone)]
+enum Object {
+    Namespace(Namespace),
+    Pod(Pod),
+    Service(ServiceSpec),
+    EndpointSlice(EndpointSlice),
+    VirtualService(VirtualService),
+    DestinationRule(DestinationRule),
+}
+
+/// What became of a manifest.
+#[derive(Debug)]
+pub struct Validated {
+    /// `None` when it is refused.
+    pub valid: Option<Valid>,
+    /// Everything that is wrong with it; warnings do not refuse.
+    pub faults: Vec<Fault>,
+}
+
+/// Checks one object by itself; whether what it refers to exists is for the table to see.
+#[must_use]
+pub fn validate(manifest: &Manifest) -> Validated {
+    let report = Report::new(manifest);
+    let fields = Fields::of(&report);
+    let object = match manifest.object.kind {
+        Kind::Namespace => namespace::read(&manifest.object, &fields).map(Object::Namespace),
+        Kind::Pod => pod::read(&manifest.object, &fields).map(Object::Pod),
+        Kind::Service => service::read(&manifest.object, &fields).map(Object::Service),
+        Kind::EndpointSlice => endpoint_slice::read(&manifest.object, &fields).map(Object::EndpointSlice),
+        Kind::VirtualService => virtual_service::read(&manifest.object, &fields).map(Object::VirtualService),
+        Kind::DestinationRule => destination_rule::read(&manifest.object, &fields).map(Object::DestinationRule),
+    };
+    let valid = object.filter(|_| !report.refused()).map(Valid);
+    Validated { valid, faults: report.into_faults() }
+}

@@ -1,0 +1,133 @@
+//! Services.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::fields::Fields;
+use super::metadata;
+use crate::model::{Creation, ExportTo, Labels, ObjectRef, Protocol};
+
+/// A Service without its endpoints.
+#[derive(Debug, Clone)]
+pub(super) struct ServiceSpec {
+    pub(super) name: Arc<str>,
+    pub(super) namespace: Arc<str>,
+    pub(super) addresses: Vec<IpAddr>,
+    /// Empty: endpoints come from EndpointSlices alone.
+    pub(super) selector: Labels,
+    pub(super) ports: Vec<PortSpec>,
+    pub(super) export_to: ExportTo,
+    pub(super) created: Creation,
+    pub(super) publish_not_ready: bool,
+}
+
+/// One TCP port.
+#[derive(Debug, Clone)]
+pub(super) struct PortSpec {
+    pub(super) number: u16,
+    pub(super) name: Box<str>,
+    pub(super) protocol: Protocol,
+    pub(super) target: TargetPort,
+}
+
+/// `targetPort`.
+#[derive(Debug, Clone)]
+pub(super) enum TargetPort {
+    Number(u16),
+    /// Resolved on each pod.
+    Name(Box<str>),
+}
+
+pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<ServiceSpec> {
+    let metadata = metadata::read(fields);
+    let spec = fields.object("spec")?;
+    if spec.text("type") == Some("ExternalName") {
+        fields.report().warn("spec.type", "ExternalName is not honoured by this version", "the name passes through");
+        return None;
+    }
+    let export = metadata.annotations.get("networking.istio.io/exportTo");
+    let names = export.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|name| !name.is_empty());
+    Some(ServiceSpec {
+        name: object.name.clone(),
+        namespace: object.namespace.clone(),
+        addresses: addresses(&spec),
+        selector: spec.labels("selector"),
+        ports: spec.objects("ports").iter().filter_map(port).collect(),
+        export_to: metadata::from_names(names, &object.namespace),
+        created: metadata.created,
+        publish_not_ready: spec.boolean("publishNotReadyAddresses").unwrap_or(false),
+    })
+}
+
+fn addresses(spec: &Fields<'_>) -> Vec<IpAddr> {
+    let listed = spec.texts("clusterIPs");
+    let first = spec.text("clusterIP").map(|text| (spec.path("clusterIP"), text));
+    let mut addresses = Vec::new();
+    for (path, text) in listed.into_iter().chain(first) {
+        match text.parse() {
+            Ok(address) if !addresses.contains(&address) => addresses.push(address),
+            Ok(_) => {}
+            Err(_) if text == "None" || text.is_empty() => {}
+            Err(_) => {
+                spec.report().error(&path, format!("{text:?} is not an IP address"), "write an IP address or None")
+            }
+        }
+    }
+    addresses
+}
+
+fn port(port: &Fields<'_>) -> Option<PortSpec> {
+    if port.text("protocol").is_some_and(|protocol| protocol != "TCP") {
+        return None;
+    }
+    let name = port.text("name").unwrap_or_default();
+    let Some(number) = port.port("port") else {
+        if !port.has("port") {
+            port.report().error(&port.path("port"), "is missing", "add the port that clients dial");
+        }
+        return None;
+    };
+    let target = match port.any("targetPort") {
+        None => TargetPort::Number(number),
+        Some(Value::String(name)) => {
+            name.parse().map_or_else(|_| TargetPort::Name(name.as_str().into()), TargetPort::Number)
+        }
+        Some(_) => TargetPort::Number(port.port("targetPort")?),
+    };
+    let protocol = protocol(port.text("appProtocol"), name, number);
+    Some(PortSpec { number, name: name.into(), protocol, target })
+}
+
+/// `appProtocol` beats the port's name, and an unknown one means undeclared even then; a name counts up to its first dash
+/// (istio/istio@86c9f01 pkg/config/kube/conversion.go, ConvertProtocol).
+pub(super) fn protocol(app_protocol: Option<&str>, name: &str, number: u16) -> Protocol {
+    if let Some(declared) = app_protocol {
+        let declared = declared.to_ascii_lowercase();
+        return match declared.as_str() {
+            "kubernetes.io/h2c" => Protocol::Http2,
+            "kubernetes.io/ws" => Protocol::Http,
+            "kubernetes.io/wss" => Protocol::Tls,
+            word => named(word).unwrap_or(Protocol::Unknown),
+        };
+    }
+    let name = name.to_ascii_lowercase();
+    let word = if name.starts_with("grpc-web") { "grpc-web" } else { name.split('-').next().unwrap_or_default() };
+    named(word).unwrap_or(match number {
+        // Their servers speak first: waiting for the client's bytes would hang.
+        25 | 53 | 3306 | 27017 => Protocol::Tcp,
+        _ => Protocol::Unknown,
+    })
+}
+
+fn named(word: &str) -> Option<Protocol> {
+    match word {
+        "http" => Some(Protocol::Http),
+        "http2" => Some(Protocol::Http2),
+        "grpc" | "grpc-web" => Some(Protocol::Grpc),
+        "https" | "tls" => Some(Protocol::Tls),
+        "tcp" | "mongo" | "mysql" | "redis" => Some(Protocol::Tcp),
+        _ => None,
+    }
+}

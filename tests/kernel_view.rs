@@ -1,0 +1,70 @@
+//! What bpftool shows, and that nothing is left behind.
+
+use std::path::Path;
+use std::process::Command;
+
+use harness::{Node, binary, mesh_rule};
+
+fn bpftool(arguments: &[&str]) -> String {
+    let output = Command::new("bpftool").args(arguments).output().expect("bpftool (Debian package bpftool)");
+    assert!(output.status.success(), "bpftool {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("an ASCII path")
+}
+
+#[test]
+fn given_a_running_daemon_then_bpftool_shows_programs_and_maps_by_name_and_uninstall_leaves_nothing() {
+    let mut node = Node::new();
+    node.apply(&mesh_rule("  http:\n  - route: [{destination: {host: httpping-without-sidecar, subset: v1}}]"));
+    let kubepods = node.sandbox.kubepods();
+    let tree = bpftool(&["cgroup", "tree", text(&kubepods)]);
+    for program in ["meshlet_conn4", "meshlet_conn6", "meshlet_peer4", "meshlet_peer6"] {
+        assert_eq!(tree.matches(program).count(), 1, "attached once, at kubepods:\n{tree}");
+    }
+    let links = pinned_maps(&node);
+    for map in ["meshlet_service", "meshlet_ids", "meshlet_pods", "meshlet_listen", "meshlet_beat", "meshlet_set"] {
+        assert!(links.contains(map), "{map} is not among {links}");
+    }
+    let [a, b, c, d] = match node.service.ip() {
+        std::net::IpAddr::V4(address) => address.octets(),
+        std::net::IpAddr::V6(address) => panic!("{address}"),
+    };
+    let dump = bpftool(&["map", "dump", "name", "meshlet_service"]).to_lowercase();
+    let key = format!("{a:02x} {b:02x} {c:02x} {d:02x} 1f 90");
+    let plain = dump.split_whitespace().collect::<Vec<_>>().join(" ");
+    let listed = format!("{a},{b},{c},{d}");
+    let decoded = dump.split_whitespace().collect::<String>();
+    assert!(plain.contains(&key) || decoded.contains(&listed), "10.x:8080 is captured: {dump}");
+
+    let refused =
+        Command::new(binary()).args(["uninstall", "--bpffs", text(&node.sandbox.bpffs())]).output().expect("it ran");
+    assert_eq!(refused.status.code(), Some(1), "a running daemon is not pulled out from under itself");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("stop it first"));
+
+    assert!(node.daemon.stop().expect("stopped").success());
+    assert!(bpftool(&["cgroup", "tree", text(&kubepods)]).contains("meshlet_conn4"), "pinned, and inert");
+    let removed =
+        Command::new(binary()).args(["uninstall", "--bpffs", text(&node.sandbox.bpffs())]).output().expect("it ran");
+    assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
+    assert!(!bpftool(&["cgroup", "tree", text(&kubepods)]).contains("meshlet"), "no program is attached");
+    assert!(!node.sandbox.bpffs().join("meshlet").exists(), "no pin is left");
+}
+
+/// Names of the maps that the program attached at kubepods uses.
+fn pinned_maps(node: &Node) -> String {
+    let program = bpftool(&["-j", "cgroup", "show", text(&node.sandbox.kubepods())]);
+    let programs: serde_json::Value = serde_json::from_str(&program).expect("JSON");
+    let ids = programs.as_array().into_iter().flatten().filter_map(|program| program.get("id")?.as_u64());
+    let mut names = String::new();
+    for id in ids {
+        let shown = bpftool(&["-j", "prog", "show", "id", &id.to_string()]);
+        let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+        for map in shown.get("map_ids").and_then(|ids| ids.as_array()).into_iter().flatten() {
+            names += &bpftool(&["map", "show", "id", &map.to_string()]);
+        }
+    }
+    names
+}

@@ -1,0 +1,10 @@
+//! Node tests: the built daemon against real pods, real eBPF and a real kube-proxy rule set. `cargo xtask test` runs them.
+
+mod enrolment;
+mod failure;
+mod http_proxy;
+mod http_routes;
+mod kernel_view;
+mod redirect;
+mod reload;
+mod wrong_input;
