@@ -140,7 +140,7 @@ fn given_a_pod_that_vanishes_mid_request_then_its_connections_end_and_nothing_el
 #[test]
 fn given_a_running_daemon_when_another_starts_on_the_node_then_it_refuses() {
     let node = ruled(&[]);
-    let output = daemon_command(&node.sandbox).output().expect("it ran");
+    let output = daemon_command(&node.sandbox, &[]).output().expect("it ran");
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(message.contains("another meshlet already runs"), "{message}");

@@ -102,9 +102,19 @@ fn given_any_spelling_of_the_host_when_a_marked_pod_asks_then_the_rule_applies()
             assert_eq!(shares.count("v1"), 20, "{host}: {shares:?}");
         }
     }
-    let unknown = node
-        .ask("marked", &HttpCall { count: 60, keep_alive: false, ..HttpCall::get(node.service, "www.example.com") });
-    assert_eq!(Shares::of(&unknown).pods().len(), 6, "an unknown host passes through to what was dialled");
+}
+
+#[test]
+fn given_a_host_that_is_nobodys_when_a_marked_pod_asks_then_the_request_goes_where_it_was_dialled() {
+    let mut node = Node::new();
+    node.apply(&mesh_rule("  http:\n  - route: [{destination: {host: httpping-without-sidecar, subset: v9}}]"));
+    let mut client = node.client("marked");
+    for (host, status) in [("httpping-without-sidecar", 503), ("www.example.com", 200), ("httpping", 200)] {
+        let call = HttpCall { count: 5, ..HttpCall::get(node.service, host) };
+        for answer in client.http(&call).expect("answers") {
+            assert_eq!((answer.status, answer.pod.is_some()), (Some(status), status == 200), "{host}");
+        }
+    }
 }
 
 #[test]

@@ -18,10 +18,10 @@ fn given_a_node_that_lacks_something_when_the_daemon_starts_then_it_says_what_an
     let sandbox = sandbox(Layout::Systemd);
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").to_string();
-    let message = refusal(daemon_command(&sandbox).args(["--health", &port]));
+    let message = refusal(&mut daemon_command(&sandbox, &["--health", &port]));
     assert!(message.contains("--health") && message.contains(&port) && message.contains("free it"), "{message}");
 
-    let message = refusal(daemon_command(&sandbox).args(["--cgroup-root", "/proc"]));
+    let message = refusal(&mut daemon_command(&sandbox, &["--cgroup-root", "/proc"]));
     assert!(message.contains("not in a cgroup v2 file system"), "{message}");
 
     let mut without = Command::new("setpriv");

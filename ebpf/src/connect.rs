@@ -8,7 +8,7 @@ use aya_ebpf::helpers::generated::{
     bpf_bind, bpf_get_netns_cookie, bpf_ktime_get_coarse_ns, bpf_map_lookup_elem, bpf_sk_release,
 };
 use aya_ebpf::programs::SockAddrContext;
-use aya_log_ebpf::{debug, warn};
+use aya_log_ebpf::warn;
 use meshlet_wire::{BEAT_WORKERS, OWN_MARK, PodEntry, ServiceKey, address_id, id_address};
 
 use crate::maps::{BEAT, IDS, LISTEN, PODS_MAP, SERVICE, SETTINGS};
@@ -128,18 +128,16 @@ fn decide(ctx: &SockAddrContext, sk: *mut bpf_sock, key: &ServiceKey, source: So
     if native {
         return Verdict::Allow;
     }
-    if listening(cookie) && beating() {
+    if !listening(cookie) {
+        warn!(ctx, "no listener for service id {}", id);
+    } else if !beating() {
+        warn!(ctx, "no heartbeat for service id {}", id);
+    } else {
         return Verdict::Redirect(id, pod);
     }
     match SETTINGS.get(0) {
-        Some(settings) if settings.fail_closed != 0 => {
-            warn!(ctx, "refused: no live proxy for service id {}", id);
-            Verdict::Refuse
-        }
-        _ => {
-            debug!(ctx, "native: no live proxy for service id {}", id);
-            Verdict::Allow
-        }
+        Some(settings) if settings.fail_closed != 0 => Verdict::Refuse,
+        _ => Verdict::Allow,
     }
 }
 

@@ -143,12 +143,12 @@ impl Node {
         Ok(waiting)
     }
 
-    /// Reads the files again where they changed; true when the world may be another.
+    /// Reads the files again; true when the world is another.
     fn read(&mut self, woken: bool) -> bool {
         if !woken && !self.files.touched() {
             return false;
         }
-        let (world, faults) = self.files.read();
+        let Some((world, faults)) = self.files.read() else { return false };
         for fault in faults {
             tracing::warn!("{fault}");
         }
@@ -178,19 +178,16 @@ impl Node {
         let mut waiting = false;
         let mut present: BTreeSet<Box<str>> = BTreeSet::new();
         for (uid, pod) in marked {
-            let process = cgroups.get(uid).and_then(|path| cgroup::process(path));
-            let Some(process) = process else {
+            let processes = cgroups.get(uid).map(|path| cgroup::processes(path)).unwrap_or_default();
+            if processes.is_empty() {
                 waiting = true;
                 continue;
-            };
-            match self.capture(uid, pod, process) {
-                Ok(captured) => drop(captured.then(|| present.insert(uid.into()))),
-                // The process may have ended meanwhile: the next round looks again.
-                Err(error) => {
-                    waiting = true;
-                    tracing::warn!(pod = %format!("{}/{}", pod.namespace, pod.name), error = format!("{error:#}"), "not captured yet");
-                }
             }
+            if let Err(error) = self.capture(uid, pod, &processes) {
+                waiting = true;
+                tracing::warn!(pod = %format!("{}/{}", pod.namespace, pod.name), error = format!("{error:#}"), "not captured yet");
+            }
+            present.insert(uid.into());
         }
         let gone: Vec<Box<str>> = self.enrolled.keys().filter(|uid| !present.contains(*uid)).cloned().collect();
         for uid in gone {
@@ -199,12 +196,10 @@ impl Node {
         waiting
     }
 
-    /// Captures a pod by one of its processes, unless it is already; false when it shares the node's network.
-    fn capture(&mut self, uid: &str, pod: &Pod, process: u32) -> anyhow::Result<bool> {
-        let netns = Netns::of_process(process)?;
-        if netns.inode() == self.own_netns {
-            return Ok(false);
-        }
+    /// Captures a pod, unless it is already, or none of its processes is in a network namespace of its own (yet).
+    fn capture(&mut self, uid: &str, pod: &Pod, processes: &[u32]) -> anyhow::Result<()> {
+        let known = self.enrolled.get(uid).map(|pod| pod.netns);
+        let Some(netns) = Netns::of_pod(processes, self.own_netns, known) else { return Ok(()) };
         let Some(address) = pod.addresses.iter().find_map(|address| match address {
             std::net::IpAddr::V4(v4) => Some(*v4),
             std::net::IpAddr::V6(_) => None,
@@ -215,7 +210,7 @@ impl Node {
         match self.enrolled.get_mut(uid) {
             Some(known) if known.netns == netns.inode() && known.address == address => {
                 known.scope = scope;
-                return Ok(true);
+                return Ok(());
             }
             Some(_) => self.release(uid),
             None => {}
@@ -227,7 +222,7 @@ impl Node {
         enrolled.arm(&mut self.kernel)?;
         tracing::info!(pod = %enrolled.name, "captured");
         self.enrolled.insert(uid.into(), enrolled);
-        Ok(true)
+        Ok(())
     }
 
     /// From here on the pod's connects are native; what it has under way ends in its own time.

@@ -27,13 +27,23 @@ pub fn sandbox(layout: Layout) -> Sandbox {
     Sandbox::new(layout, Agent::program(agent.as_ref())).expect("a sandbox")
 }
 
-/// `meshlet run` on a sandbox, not started; every listener is given a free port.
+/// `meshlet run` on a sandbox, not started, with these flags and a free port for every listener.
 #[must_use]
-pub fn daemon_command(sandbox: &Sandbox) -> Command {
+pub fn daemon_command(sandbox: &Sandbox, flags: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.arg("run").arg("-f").arg(sandbox.manifests());
-    command.arg("--cgroup-root").arg(sandbox.cgroup_root()).arg("--bpffs").arg(sandbox.bpffs());
-    command.args(["--admin", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--health", "127.0.0.1:0"]);
+    command.arg("--bpffs").arg(sandbox.bpffs()).args(flags);
+    let root = sandbox.cgroup_root();
+    let root = root.to_str().expect("an ASCII path");
+    let defaults = [
+        ("--cgroup-root", root),
+        ("--admin", "127.0.0.1:0"),
+        ("--metrics", "127.0.0.1:0"),
+        ("--health", "127.0.0.1:0"),
+    ];
+    for (flag, value) in defaults.into_iter().filter(|(flag, _)| !flags.contains(flag)) {
+        command.args([flag, value]);
+    }
     command
 }
 
@@ -82,7 +92,7 @@ impl Node {
         }
         let service = ServiceSpec::new(NAMESPACE, SERVICE, SERVICE_PORT, 80).selecting("app", "httpping");
         let address = sandbox.add_service(service).expect("a service");
-        let daemon = Daemon::start(&sandbox, &binary(), flags).expect("a daemon");
+        let daemon = start(&sandbox, flags);
         let mut node = Self { daemon, sandbox, service: (address, SERVICE_PORT).into() };
         node.settle();
         node.daemon.wait_captured(&Self::pod("marked"), true).expect("the marked pod captured");
@@ -114,7 +124,7 @@ impl Node {
 
     /// Kills the daemon (SIGKILL) and starts another with `flags`.
     pub fn restart(&mut self, flags: &[&str]) {
-        self.daemon = Daemon::start(&self.sandbox, &binary(), flags).expect("a daemon");
+        self.daemon = start(&self.sandbox, flags);
         self.settle();
         self.daemon.wait_captured(&Self::pod("marked"), true).expect("the marked pod captured");
     }
@@ -146,6 +156,20 @@ impl Node {
             assert_eq!((answer.status, &answer.error), (Some(200), &None), "{answer:?}");
         }
         answers
+    }
+}
+
+/// With the kernel programs' log, so that a failure can be read from it.
+fn start(sandbox: &Sandbox, flags: &[&str]) -> Daemon {
+    let flags: Vec<&str> = ["--bpf-log"].iter().chain(flags).copied().collect();
+    Daemon::start(sandbox, &binary(), &flags).expect("a daemon")
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the daemon's log:\n{}", self.daemon.log());
+        }
     }
 }
 

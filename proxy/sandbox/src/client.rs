@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{ChildStdin, ChildStdout, Stdio};
 
 use anyhow::{Context as _, bail};
@@ -26,7 +27,7 @@ pub struct Client {
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
     process: Process,
-    log: std::path::PathBuf,
+    log: PathBuf,
 }
 
 impl Client {

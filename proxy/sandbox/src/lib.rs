@@ -7,6 +7,7 @@
 //! Everything is named after one random id. It is removed when the [`Sandbox`] is dropped, and also when its process
 //! is killed: a janitor process waits for that.
 
+mod addresses;
 mod agent;
 mod cgroup;
 mod client;

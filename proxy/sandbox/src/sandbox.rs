@@ -9,12 +9,13 @@ use anyhow::{Context as _, bail};
 use rustix::mount::{MountFlags, mount};
 use serde_json::Value;
 
+use crate::addresses::Addresses;
 use crate::cgroup::Layout;
 use crate::client::Client;
 use crate::janitor::Janitor;
 use crate::kube_proxy::{Balanced, KubeProxy};
 use crate::manifest;
-use crate::names::{Addresses, Names};
+use crate::names::Names;
 use crate::netns::Netns;
 use crate::pod::{Pod, PodName, PodSpec, Site};
 use crate::process::Agent;

@@ -56,20 +56,19 @@ fn pod_uid(name: &str) -> Option<String> {
     name.strip_prefix("pod").filter(|uid| !uid.is_empty()).map(str::to_owned)
 }
 
-/// A process of the pod: in the pod's cgroup itself or in one of its containers'.
-pub(crate) fn process(pod: &Path) -> Option<u32> {
+/// The pod's processes: in the pod's cgroup itself and in its containers'.
+pub(crate) fn processes(pod: &Path) -> Vec<u32> {
+    let mut found = Vec::new();
     let mut level = vec![pod.to_owned()];
     for _ in 0..4 {
         for path in &level {
-            let processes = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+            let listed = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
             // 0 stands for a process of another pid namespace, whose /proc entry we could not find.
-            if let Some(pid) = processes.lines().filter_map(|line| line.parse().ok()).find(|pid| *pid != 0) {
-                return Some(pid);
-            }
+            found.extend(listed.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|pid| *pid != 0));
         }
         level = level.iter().flat_map(|path| children(path)).collect();
     }
-    None
+    found
 }
 
 fn children(path: &Path) -> Vec<PathBuf> {

@@ -16,8 +16,23 @@ pub(crate) struct Netns {
 
 impl Netns {
     /// The namespace of a process.
-    pub(crate) fn of_process(pid: u32) -> anyhow::Result<Self> {
+    fn of_process(pid: u32) -> anyhow::Result<Self> {
         Self::open(&format!("/proc/{pid}/ns/net"))
+    }
+
+    /// The namespace of a pod, by any of its processes. One that has just joined the pod's cgroup may still be outside, in
+    /// the `node`'s namespace, and is passed over; `known` is preferred.
+    pub(crate) fn of_pod(processes: &[u32], node: u64, known: Option<u64>) -> Option<Self> {
+        let mut first = None;
+        // A process may end while its entry is read.
+        for netns in processes.iter().filter_map(|pid| Self::of_process(*pid).ok()).filter(|netns| netns.inode != node)
+        {
+            if known.is_none_or(|known| known == netns.inode) {
+                return Some(netns);
+            }
+            first.get_or_insert(netns);
+        }
+        first
     }
 
     /// The daemon's own: a pod that shares it is on the host network.

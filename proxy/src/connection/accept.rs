@@ -1,6 +1,7 @@
 //! Takes a pod's connections, each into a task of its own.
 
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -8,18 +9,26 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::pod::Pod;
 use super::worker::Worker;
-use super::{Downstream, End, origin, relay, serve};
+use super::{Client, Downstream, End, origin, relay, serve};
 
 /// How long to wait when the process or the machine is short of something: trying again at once would only burn the CPU.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
-/// Accepts until the pod is closed; the listener closes with it.
+/// How long a closed pod is still listened to: a connect that the hook has let through may be on its way, and what is in
+/// the queue of a listener that closes is reset.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// Accepts until the pod is closed and nothing is on its way any more; the listener closes with it.
 pub(crate) async fn accept(worker: Rc<Worker>, pod: Rc<Pod>, listener: TcpListener) {
+    let mut over = pin!(async {
+        pod.closed().await;
+        tokio::time::sleep(LINGER).await;
+    });
     loop {
         let accepted = tokio::select! {
             biased;
-            () = pod.closed() => return,
             accepted = listener.accept() => accepted,
+            () = &mut over => return,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -33,7 +42,8 @@ pub(crate) async fn accept(worker: Rc<Worker>, pod: Rc<Pod>, listener: TcpListen
             // The client gave up while it was waiting.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::warn!(pod = %pod.client.pod, namespace = %pod.client.namespace, %error, "accepting a connection");
+                let Client { namespace, pod, address, .. } = &*pod.client;
+                tracing::warn!(%namespace, %pod, %address, %error, "accepting a connection");
                 tokio::time::sleep(BACK_OFF).await;
             }
         }

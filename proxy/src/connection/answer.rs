@@ -111,19 +111,18 @@ async fn skip(
     progress: &Progress,
 ) -> Option<End> {
     let mut missing = missing;
-    if missing > 0 {
-        let mut buffer = downstream.worker.buffers.take();
-        while missing > 0 {
-            if !downstream.pod.wait_for_client(incoming.read).await {
-                return Some(End::Clean);
-            }
-            let limit = usize::try_from(missing).unwrap_or(SIZE);
-            match buffer.read_from(incoming.read, limit).await {
-                Ok(count @ 1..) => missing -= count as u64,
-                Ok(0) | Err(_) => return Some(End::Clean),
-            }
-            buffer.consume(buffer.filled().len());
+    while missing > 0 {
+        let Some(mut buffer) = downstream.pod.next_bytes(incoming.read, &downstream.worker.buffers).await else {
+            return Some(End::Clean);
+        };
+        let count = buffer.filled().len();
+        if count == 0 {
+            return Some(End::Clean);
         }
+        let skipped = usize::try_from(missing).map_or(count, |missing| missing.min(count));
+        missing -= skipped as u64;
+        buffer.consume(skipped);
+        incoming.behind = (!buffer.is_empty()).then_some(buffer);
     }
     progress.uploaded.set(true);
     None

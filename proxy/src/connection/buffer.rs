@@ -1,10 +1,13 @@
 //! Buffers of 64 KiB, borrowed while bytes are under way: an idle connection holds none.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Poll, ready};
 
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 use tokio::net::tcp::ReadHalf;
 
 use crate::protocol::http1::MAX_HEAD;
@@ -26,6 +29,21 @@ impl Buffers {
     pub(crate) fn take(self: &Rc<Self>) -> Buffer {
         let bytes = self.free.borrow_mut().pop().unwrap_or_else(|| vec![0; SIZE].into_boxed_slice());
         Buffer { bytes, start: 0, end: 0, home: Rc::clone(self) }
+    }
+
+    /// Reads once into a buffer that is taken only when there is something to read; empty at the end of the stream.
+    /// Cancel safe. Readiness alone would not do: tokio takes a socket that was
+    /// just accepted for ready (tokio 1.54 net/tcp/stream.rs, new_accepted).
+    pub(crate) async fn read(self: &Rc<Self>, read: &mut ReadHalf<'_>) -> io::Result<Buffer> {
+        poll_fn(|context| {
+            ready!(read.as_ref().poll_read_ready(context))?;
+            let mut buffer = self.take();
+            let mut into = ReadBuf::new(&mut buffer.bytes);
+            ready!(Pin::new(&mut *read).poll_read(context, &mut into))?;
+            buffer.end = into.filled().len();
+            Poll::Ready(Ok(buffer))
+        })
+        .await
     }
 }
 

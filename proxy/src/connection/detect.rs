@@ -18,19 +18,17 @@ pub(crate) enum Speaks {
 
 /// Reads until the bytes tell, for as long as the client takes; `None` when the connection is over.
 pub(crate) async fn detect(worker: &Worker, pod: &Pod, read: &mut ReadHalf<'_>) -> Option<Speaks> {
-    if !pod.wait_for_client(read).await {
-        return None;
-    }
-    let mut buffer = worker.buffers.take();
+    let mut buffer = pod.first_bytes(read, &worker.buffers).await?;
     let mut line = FirstLine::default();
     loop {
-        if buffer.read_from(read, SIZE).await.ok()? == 0 {
-            return Some(Speaks::Opaque(buffer));
-        }
         match line.look(buffer.filled()) {
             Verdict::Http1 => return Some(Speaks::Http(buffer)),
-            Verdict::Undecided if !buffer.is_full() => {}
-            Verdict::Other | Verdict::Undecided => return Some(Speaks::Opaque(buffer)),
+            Verdict::Undecided if !buffer.is_empty() && !buffer.is_full() => {
+                if buffer.read_from(read, SIZE).await.ok()? == 0 {
+                    return Some(Speaks::Opaque(buffer));
+                }
+            }
+            Verdict::Undecided | Verdict::Other => return Some(Speaks::Opaque(buffer)),
         }
     }
 }

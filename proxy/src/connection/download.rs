@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use bytes::Buf as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
@@ -10,7 +11,7 @@ use super::buffer::{Buffer, Buffers, SIZE};
 use super::failure::Failure;
 use super::head::{NoHead, read_head};
 use super::pod::Pod;
-use super::upload::{Progress, write_both};
+use super::upload::Progress;
 use crate::protocol::http1::body::Body;
 use crate::protocol::http1::forward;
 use crate::protocol::http1::framing::Framing;
@@ -60,17 +61,19 @@ impl Download<'_> {
         read: &mut ReadHalf<'_>,
         write: &mut WriteHalf<'_>,
     ) -> Result<Delivered, Failure> {
-        // No buffer is held as long as the endpoint thinks; an error shows when reading.
-        let _ = read.readable().await;
-        let mut buffer = self.buffers.take();
-        let mut interim = false;
+        let mut buffer = self.buffers.read(read).await.map_err(|_| Failure::Silent)?;
+        if buffer.is_empty() {
+            return Err(Failure::Silent);
+        }
         loop {
-            self.read_head(read, &mut buffer, interim).await?;
-            let head = &self.response.head;
+            let head = &mut self.response.head;
+            read_head(read, &mut buffer, |bytes| head.parse(bytes)).await.map_err(|no_head| match no_head {
+                NoHead::Ended => Failure::Broken,
+                NoHead::Refused(_) => Failure::Nonsense,
+            })?;
             if !head.is_interim() {
                 break;
             }
-            interim = true;
             forward::response(&mut self.response.out, head, buffer.filled(), false);
             write.write_all(&self.response.out).await.map_err(|_| Failure::ClientGone)?;
             buffer.consume(head.length);
@@ -88,15 +91,6 @@ impl Download<'_> {
         Ok(Delivered { answered, reusable, close, switched: false })
     }
 
-    async fn read_head(&mut self, read: &mut ReadHalf<'_>, buffer: &mut Buffer, interim: bool) -> Result<(), Failure> {
-        let head = &mut self.response.head;
-        read_head(read, buffer, |bytes| head.parse(bytes)).await.map_err(|no_head| match no_head {
-            NoHead::Ended if buffer.is_empty() && !interim => Failure::Silent,
-            NoHead::Ended => Failure::Broken,
-            NoHead::Refused(_) => Failure::Nonsense,
-        })
-    }
-
     /// Sends the head and what is there of the body.
     async fn start(
         &mut self,
@@ -110,7 +104,7 @@ impl Download<'_> {
         let used = body.advance(held).map_err(|_| Failure::Nonsense)?;
         forward::response(out, head, buffer.filled(), close);
         self.progress.answered.set(true);
-        write_both(write, out, &held[..used]).await.map_err(|_| Failure::ClientGone)?;
+        write.write_all_buf(&mut out.chain(&held[..used])).await.map_err(|_| Failure::ClientGone)?;
         self.progress.sent.set(used as u64);
         buffer.consume(head.length + used);
         Ok(())
@@ -145,7 +139,7 @@ impl Download<'_> {
         let Response { head, out } = &mut *self.response;
         forward::response(out, head, buffer.filled(), false);
         self.progress.answered.set(true);
-        write_both(write, out, &buffer.filled()[head.length..]).await.map_err(|_| Failure::ClientGone)?;
+        write.write_all_buf(&mut out.chain(&buffer.filled()[head.length..])).await.map_err(|_| Failure::ClientGone)?;
         Ok(Delivered { answered, reusable: false, close: true, switched: true })
     }
 }

@@ -106,7 +106,7 @@ impl Exchange<'_, '_> {
         let kept = self.downstream.pod.pool.take(address);
         if let Some(stream) = kept.filter(|stream| self.request.is_idempotent() || is_open(stream)) {
             match self.attempt(stream, address, incoming, write).await {
-                Err(Failure::Silent) if self.request.is_idempotent() && !self.progress.streamed.get() => {}
+                Err(Failure::Silent) if self.is_repeatable() => {}
                 done => return done,
             }
         }
@@ -119,6 +119,13 @@ impl Exchange<'_, '_> {
             () = watch(incoming.read, &mut incoming.buffer) => return Err(Failure::ClientGone),
         };
         self.attempt(stream, address, incoming, write).await
+    }
+
+    /// Whether the request may go out again when nobody knows what became of it: it must do no harm twice, unless no byte of
+    /// it has left, and all of it must still be here.
+    fn is_repeatable(&self) -> bool {
+        let unsent = self.progress.used.get() == 0;
+        (unsent || self.request.is_idempotent()) && !self.progress.streamed.get()
     }
 
     /// Sends the request on one connection and delivers what comes back.

@@ -46,7 +46,8 @@ impl Failure {
     pub(crate) fn before_response(&self) -> Verdict {
         let (status, flags, details, body) = match self {
             Self::ClientGone => (0, "DC", "downstream_remote_disconnect", ""),
-            Self::Refused(refusal) => (refusal.status(), "DPE", refusal.details(), "Bad Request"),
+            Self::Refused(Refusal::TooLarge) => (431, "DPE", Refusal::TooLarge.details(), ""),
+            Self::Refused(refusal) => (400, "DPE", refusal.details(), "Bad Request"),
             Self::NoEndpoint => (503, "UH", "no_healthy_upstream", "no healthy upstream"),
             Self::Connect { error, retried } => return connect(error, *retried),
             Self::Silent | Self::Broken => (

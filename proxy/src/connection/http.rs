@@ -40,8 +40,10 @@ pub(crate) async fn serve(
         // An idle connection gives its buffer back.
         let mut buffer = match held.take().filter(|held| !held.is_empty()) {
             Some(buffer) => buffer,
-            None if downstream.pod.wait_for_client(read).await => downstream.worker.buffers.take(),
-            None => return End::Clean,
+            None => match downstream.pod.next_bytes(read, &downstream.worker.buffers).await {
+                Some(buffer) if !buffer.is_empty() => buffer,
+                Some(_) | None => return End::Clean,
+            },
         };
         match read_head(read, &mut buffer, |bytes| heads.request.parse(bytes)).await {
             Ok(()) => {}

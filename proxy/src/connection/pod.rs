@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,10 +13,14 @@ use tokio::net::tcp::ReadHalf;
 use tokio::sync::Notify;
 
 use super::Client;
+use super::buffer::{Buffer, Buffers};
 use super::pool::Pool;
 
 /// How long a client may hold a connection without using it; Envoy's default.
 const IDLE_LIMIT: Duration = Duration::from_secs(3600);
+
+/// How long a client may take to send its first request once its pod is closed.
+const FIRST_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long the balance of an unused cluster is remembered.
 const BALANCE_LIMIT: Duration = Duration::from_secs(3600);
@@ -43,13 +49,7 @@ impl Pod {
     }
 
     /// Chooses an endpoint of the cluster for this pod.
-    pub(crate) fn pick(
-        &self,
-        cluster: &Cluster,
-        key: Option<u64>,
-        draw: u64,
-        tried: &[std::net::SocketAddr],
-    ) -> Option<Picked> {
+    pub(crate) fn pick(&self, cluster: &Cluster, key: Option<u64>, draw: u64, tried: &[SocketAddr]) -> Option<Picked> {
         let mut balances = self.balances.borrow_mut();
         if let Some((balance, used)) = balances.get_mut(&cluster.name) {
             *used = Instant::now();
@@ -83,8 +83,22 @@ impl Pod {
         }
     }
 
-    /// Waits until the client sends something; false when the connection is to be closed instead.
-    pub(crate) async fn wait_for_client(&self, read: &ReadHalf<'_>) -> bool {
+    /// Waits for a new connection's first bytes; `None` when it is to be closed. It was accepted, so even while the pod
+    /// closes it has a moment for its request.
+    pub(crate) async fn first_bytes(&self, read: &mut ReadHalf<'_>, buffers: &Rc<Buffers>) -> Option<Buffer> {
+        let expired = async {
+            self.closed().await;
+            tokio::time::sleep(FIRST_LIMIT).await;
+        };
+        tokio::select! {
+            biased;
+            buffer = buffers.read(read) => buffer.ok(),
+            () = expired => None,
+        }
+    }
+
+    /// Waits for the client's next bytes; empty when it has ended, `None` when the connection is to be closed.
+    pub(crate) async fn next_bytes(&self, read: &mut ReadHalf<'_>, buffers: &Rc<Buffers>) -> Option<Buffer> {
         let since = Instant::now();
         let expired = async {
             loop {
@@ -97,9 +111,8 @@ impl Pod {
         };
         tokio::select! {
             biased;
-            // An error shows when reading.
-            _ = read.readable() => true,
-            () = expired => false,
+            buffer = buffers.read(read) => buffer.ok(),
+            () = expired => None,
         }
     }
 

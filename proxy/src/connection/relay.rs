@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
-use super::buffer::{Buffer, Buffers, SIZE};
+use super::buffer::{Buffer, Buffers};
 use super::failure::{connect_flags, connect_reason};
 use super::report::{PASSTHROUGH_CLUSTER, Record};
 use super::{Downstream, End, upstream};
@@ -91,9 +91,8 @@ async fn one_way(
     count: &Cell<u64>,
 ) -> io::Result<()> {
     loop {
-        read.readable().await?;
-        let mut buffer = buffers.take();
-        if buffer.read_from(read, SIZE).await? == 0 {
+        let buffer = buffers.read(read).await?;
+        if buffer.is_empty() {
             return write.shutdown().await;
         }
         write.write_all(buffer.filled()).await?;

@@ -184,7 +184,68 @@ impl Display for Timestamp {
 mod tests {
     use std::time::Duration;
 
+    use meshlet_routing::decide::Dialled;
+    use meshlet_routing::model::Protocol;
+
+    use super::super::pod::Pod;
+    use super::super::tests::client;
+    use super::super::worker::{Resources, Worker};
     use super::*;
+
+    const WALL: SystemTime = UNIX_EPOCH;
+
+    fn check(record: &Record<'_>, expected: &str) {
+        let dialled: SocketAddr = "10.96.0.7:8080".parse().expect("an address");
+        let downstream = Downstream {
+            worker: Worker::new(Resources::new(None).expect("what a worker needs")),
+            pod: Pod::new(client(Protocol::Http, dialled, &[])).into(),
+            dialled: Dialled { address: dialled.ip(), port: dialled.port() },
+            peer: "10.1.0.5:41000".parse().expect("an address"),
+            accepted: record.started,
+        };
+        let line =
+            downstream.line(record, record.started + Duration::from_millis(12), WALL + Duration::from_millis(1012));
+        assert_eq!(line, format!("{expected}\n"));
+    }
+
+    #[test]
+    fn given_a_request_then_its_line_is_envoys() {
+        let mut bytes =
+            b"GET /a?b HTTP/1.1\r\nHost: shop:8080\r\nUser-Agent: curl/8\r\nX-Request-Id: 1-2\r\n\r\n".to_vec();
+        let mut head = RequestHead::default();
+        head.parse(&mut bytes).expect("a good request");
+        let mut record = Record::new(Instant::now(), "outbound|8080|v1|shop.default.svc.cluster.local", "canary");
+        record.request = Some(RequestTexts::new(&head, &bytes, None));
+        (record.code, record.details) = (200, "via_upstream".into());
+        (record.received, record.sent) = (0, 1024);
+        record.answered = Some(record.started + Duration::from_millis(11));
+        record.upstream = Some("10.1.0.9:80".parse().expect("an address"));
+        record.upstream_local = Some("10.1.0.5:52000".parse().expect("an address"));
+        check(
+            &record,
+            "[1970-01-01T00:00:01.000Z] \"GET /a?b HTTP/1.1\" 200 - via_upstream - \"-\" 0 1024 12 11 \"-\" \"curl/8\" \"1-2\" \
+             \"shop:8080\" \"10.1.0.9:80\" outbound|8080|v1|shop.default.svc.cluster.local 10.1.0.5:52000 10.96.0.7:8080 \
+             10.1.0.5:41000 - canary",
+        );
+    }
+
+    #[test]
+    fn given_opaque_bytes_or_no_request_then_the_rest_of_the_line_is_dashes() {
+        let mut record = Record::new(Instant::now(), PASSTHROUGH_CLUSTER, "");
+        (record.received, record.sent) = (5, 7);
+        check(
+            &record,
+            "[1970-01-01T00:00:01.000Z] \"- - -\" 0 - - - \"-\" 5 7 12 - \"-\" \"-\" \"-\" \"-\" \"-\" PassthroughCluster - \
+             10.96.0.7:8080 10.1.0.5:41000 - -",
+        );
+        let mut record = Record::new(Instant::now(), "", "");
+        (record.code, record.flags, record.details) = (400, "DPE", "http1.codec_error".into());
+        check(
+            &record,
+            "[1970-01-01T00:00:01.000Z] \"- - HTTP/1.1\" 400 DPE http1.codec_error - \"-\" 0 0 12 - \"-\" \"-\" \"-\" \"-\" \"-\" - - \
+             10.96.0.7:8080 10.1.0.5:41000 - -",
+        );
+    }
 
     #[test]
     fn given_a_time_then_it_is_written_in_utc_with_milliseconds() {

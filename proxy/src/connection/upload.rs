@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 use std::future::pending;
-use std::io::{self, IoSlice};
+use std::io;
 use std::rc::Rc;
 
+use bytes::Buf as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
@@ -58,7 +59,7 @@ pub(crate) async fn upload(
     };
     progress.used.set(request.length + used);
     progress.received.set(used as u64);
-    let mut sent = write_both(write, head, &held[..used]).await;
+    let mut sent = write.write_all_buf(&mut head.chain(&held[..used])).await;
     if sent.is_ok() && !body.is_complete() {
         let mut buffer = buffers.take();
         sent = match stream(incoming.read, write, &mut body, &mut buffer, progress).await {
@@ -107,17 +108,4 @@ pub(crate) async fn watch(read: &mut ReadHalf<'_>, buffer: &mut Buffer) {
             return;
         }
     }
-}
-
-/// Writes a head and what is there of its body with one system call where that is possible.
-pub(crate) async fn write_both(write: &mut WriteHalf<'_>, head: &[u8], body: &[u8]) -> io::Result<()> {
-    let mut written = 0;
-    while !body.is_empty() && written < head.len() {
-        match write.write_vectored(&[IoSlice::new(&head[written..]), IoSlice::new(body)]).await? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            count => written += count,
-        }
-    }
-    write.write_all(head.get(written..).unwrap_or_default()).await?;
-    write.write_all(body.get(written.saturating_sub(head.len())..).unwrap_or_default()).await
 }

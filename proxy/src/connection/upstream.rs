@@ -39,6 +39,10 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
 fn inside<T>(netns: BorrowedFd<'_>, own: BorrowedFd<'_>, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
     let done = work();
-    move_into_link_name_space(own, Some(LinkNameSpaceType::Network))?;
+    if let Err(error) = move_into_link_name_space(own, Some(LinkNameSpaceType::Network)) {
+        // From here every socket would be this pod's, whoever asked for it. Dead, the node is native.
+        tracing::error!(%error, "a worker cannot return from a pod's network namespace");
+        std::process::abort();
+    }
     done
 }

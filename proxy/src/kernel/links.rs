@@ -150,6 +150,10 @@ pub(crate) fn uninstall(bpffs: &Path) -> anyhow::Result<Vec<PathBuf>> {
         }
         for pin in fs::read_dir(&node)? {
             let pin = pin?.path();
+            // Unpinned alone, a link is detached some time after its last descriptor closes. A severed one has nothing left.
+            if let Ok(link) = sys::object_get(&pin) {
+                drop(sys::link_detach(link.as_fd()));
+            }
             fs::remove_file(&pin).with_context(|| format!("removing {}", pin.display()))?;
             removed.push(pin);
         }

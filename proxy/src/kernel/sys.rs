@@ -14,6 +14,7 @@ const BPF_OBJ_GET: i64 = 7;
 const BPF_OBJ_GET_INFO_BY_FD: i64 = 15;
 const BPF_PROG_QUERY: i64 = 16;
 const BPF_LINK_UPDATE: i64 = 29;
+const BPF_LINK_DETACH: i64 = 34;
 // linux include/uapi/asm-generic/socket.h
 const SO_NETNS_COOKIE: i32 = 71;
 
@@ -52,6 +53,15 @@ pub(super) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::
     let mut attributes =
         Attributes { link_fd: link.as_raw_fd(), new_prog_fd: program.as_raw_fd(), flags: 0, old_prog_fd: 0 };
     bpf(BPF_LINK_UPDATE, &mut attributes).map(drop)
+}
+
+/// Detaches a link from its cgroup at once; the link itself lives on without effect.
+pub(super) fn link_detach(link: BorrowedFd<'_>) -> io::Result<()> {
+    #[repr(C)]
+    struct Attributes {
+        link_fd: i32,
+    }
+    bpf(BPF_LINK_DETACH, &mut Attributes { link_fd: link.as_raw_fd() }).map(drop)
 }
 
 /// The cgroup a link is attached to; 0 once that cgroup is gone.

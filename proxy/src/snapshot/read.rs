@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -34,6 +35,7 @@ pub(crate) struct Files {
     good: BTreeMap<ObjectRef, (PathBuf, Valid)>,
     reported: HashSet<String>,
     inputs: Vec<Input>,
+    digest: Option<u64>,
 }
 
 impl Files {
@@ -55,35 +57,47 @@ impl Files {
         now.len() != self.inputs.len() || !self.inputs.iter().all(|input| now.contains(&input.path) && unchanged(input))
     }
 
-    /// Reads everything again; returns the world and what is wrong that was not wrong before.
-    pub(crate) fn read(&mut self) -> (World, Vec<String>) {
+    /// Reads everything again. `None` when it says what it said before; else the world, and what is wrong with it that was
+    /// not wrong before.
+    pub(crate) fn read(&mut self) -> Option<(World, Vec<String>)> {
         let mut round = Round::default();
-        for path in list(&self.roots, &mut round.faults) {
-            self.read_file(&path, &mut round);
+        let texts: Vec<(PathBuf, Result<String, String>)> = list(&self.roots, &mut round.faults)
+            .into_iter()
+            .map(|path| {
+                let text = text(&path).map(|(text, input)| {
+                    round.inputs.push(input);
+                    text
+                });
+                (path, text)
+            })
+            .collect();
+        self.inputs = std::mem::take(&mut round.inputs);
+        let digest = digest(&(&texts, &round.faults));
+        if self.digest.replace(digest) == Some(digest) {
+            return None;
+        }
+        for (path, text) in &texts {
+            self.read_file(path, text, &mut round);
         }
         // An object is kept without a good manifest while a refused one stands for it, or while its file cannot be parsed.
         self.good.retain(|object, (path, _)| {
             round.seen.contains(object) || round.refused.contains(object) || round.broken.contains(path)
         });
-        self.inputs = round.inputs;
         let fresh: Vec<String> = round.faults.iter().filter(|fault| !self.reported.contains(*fault)).cloned().collect();
         self.reported = round.faults.into_iter().collect();
-        (World::assemble(self.good.values().map(|(_, valid)| valid)), fresh)
+        Some((World::assemble(self.good.values().map(|(_, valid)| valid)), fresh))
     }
 
-    fn read_file(&mut self, path: &Path, round: &mut Round) {
-        let text = match text(path) {
-            Ok((text, input)) => {
-                round.inputs.push(input);
-                text
-            }
+    fn read_file(&mut self, path: &Path, text: &Result<String, String>, round: &mut Round) {
+        let text = match text {
+            Ok(text) => text,
             Err(problem) => {
                 round.broken.insert(path.to_owned());
                 round.faults.push(format!("{}: {problem}; the last good version stays in force", path.display()));
                 return;
             }
         };
-        let parsed = manifest::parse(&path.display().to_string(), &text);
+        let parsed = manifest::parse(&path.display().to_string(), text);
         if parsed.faults.iter().any(|fault| fault.object.is_none() && fault.severity == Severity::Error) {
             round.broken.insert(path.to_owned());
         }
@@ -107,12 +121,10 @@ impl Files {
         for fault in &validated.faults {
             round.refuse(fault);
         }
-        match validated.valid {
-            Some(valid) => {
-                round.seen.insert(manifest.object.clone());
-                self.good.insert(manifest.object.clone(), (path.to_owned(), valid));
-            }
-            None => drop(round.refused.insert(manifest.object.clone())),
+        // A refused one was noted with its faults; one that is fine and has no effect leaves nothing in force.
+        if let Some(valid) = validated.valid {
+            round.seen.insert(manifest.object.clone());
+            self.good.insert(manifest.object.clone(), (path.to_owned(), valid));
         }
     }
 }
@@ -134,6 +146,12 @@ impl Round {
         }
         self.faults.push(fault.to_string());
     }
+}
+
+fn digest(said: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    said.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn text(path: &Path) -> Result<(String, Input), String> {

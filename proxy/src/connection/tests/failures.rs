@@ -246,14 +246,6 @@ fn given_a_client_that_leaves_then_its_request_is_cancelled() {
     wait_for(|| gone.load(Ordering::SeqCst) == 2);
 }
 
-fn wait_for(condition: impl Fn() -> bool) {
-    let start = std::time::Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn given_any_bytes_from_clients_and_endpoints_then_the_next_request_is_served() {
     let good = Upstream::answering(OK);

@@ -20,15 +20,6 @@ fn slow() -> (Upstream, std::sync::mpsc::Sender<()>) {
     (upstream, release)
 }
 
-/// Both connections of `node` have got through to `upstream`.
-fn under_way(upstream: &Upstream) {
-    let start = std::time::Instant::now();
-    while !upstream.received().contains("/slow") {
-        assert!(start.elapsed() < PATIENCE, "the request did not arrive");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn given_a_pod_that_is_withdrawn_then_idle_connections_end_and_requests_under_way_are_finished() {
     let (upstream, release) = slow();
@@ -37,12 +28,11 @@ fn given_a_pod_that_is_withdrawn_then_idle_connections_end_and_requests_under_wa
     idle.send(GET);
     idle.expect(OK);
     busy.send("GET /slow HTTP/1.1\r\nHost: echo\r\n\r\n");
-    under_way(&upstream);
+    wait_for(|| upstream.received().contains("/slow"));
     node.workers().withdraw(COOKIE);
     idle.expect_end();
     fresh.expect_end();
-    let refused = std::iter::repeat_with(|| TcpStream::connect(node.capture)).take(1000);
-    assert!(refused.into_iter().any(|connected| connected.is_err()), "the listeners stay open");
+    wait_for(|| TcpStream::connect(node.capture).is_err());
     release.send(()).expect("the endpoint waits");
     busy.expect("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
     busy.expect_end();
@@ -68,11 +58,12 @@ fn given_a_shutdown_then_what_is_under_way_is_finished_in_time_or_reset() {
         let mut busy = node.connect();
         upstream.received.lock().expect("no panic held it").clear();
         busy.send("GET /slow HTTP/1.1\r\nHost: echo\r\n\r\n");
-        under_way(&upstream);
+        wait_for(|| upstream.received().contains("/slow"));
         let workers = node.workers.take().expect("not shut down");
         let drain = if in_time { PATIENCE } else { Duration::from_millis(50) };
         let stopping = std::thread::spawn(move || workers.shutdown(drain));
         if in_time {
+            wait_for(|| TcpStream::connect(node.capture).is_err());
             release.send(()).expect("the endpoint waits");
             busy.expect("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
             busy.expect_end();
@@ -111,12 +102,10 @@ fn given_a_table_that_changes_then_the_next_request_follows_it() {
 fn given_running_workers_then_each_beats_from_its_own_loop() {
     let beats = Arc::new([const { AtomicUsize::new(0) }; 2]);
     let counted = Arc::clone(&beats);
-    let beat = Arc::new(move |worker: usize| drop(counted[worker].fetch_add(1, Ordering::SeqCst)));
+    let beat = Arc::new(move |worker: usize| {
+        counted[worker].fetch_add(1, Ordering::SeqCst);
+    });
     let workers = Workers::start(NonZeroUsize::new(2).expect("two"), beat, AccessLog::Off).expect("workers");
-    let start = std::time::Instant::now();
-    while beats.iter().any(|beats| beats.load(Ordering::SeqCst) < 3) {
-        assert!(start.elapsed() < PATIENCE, "no beats");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for(|| beats.iter().all(|beats| beats.load(Ordering::SeqCst) >= 3));
     workers.shutdown(Duration::ZERO);
 }

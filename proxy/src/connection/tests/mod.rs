@@ -216,7 +216,7 @@ fn listeners(count: usize) -> Vec<TcpListener> {
         .collect()
 }
 
-pub(super) fn client(protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Arc<Client> {
+pub(crate) fn client(protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Arc<Client> {
     let services = Services::from([(ID, Dialled { address: dialled.ip(), port: dialled.port() })]);
     Arc::new(Client {
         namespace: "shop".into(),
@@ -257,4 +257,13 @@ fn nobody() -> SocketAddr {
     let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("its address");
     std::mem::forget(socket);
     address
+}
+
+/// Waits for a condition, not for a time.
+fn wait_for(condition: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

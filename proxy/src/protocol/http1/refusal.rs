@@ -22,14 +22,6 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// The status a client is answered with.
-    pub(crate) fn status(self) -> u16 {
-        match self {
-            Self::TooLarge => 431,
-            _ => 400,
-        }
-    }
-
     /// Envoy's response code details, or words in its manner.
     pub(crate) fn details(self) -> &'static str {
         match self {
