@@ -83,6 +83,8 @@ fn given_load_when_the_daemon_is_stopped_by_a_signal_then_new_connections_go_nat
     let_run(&mut client, 100);
     let report = client.halt().expect("a report");
     assert!(report.failures.len() <= CONNECTIONS * 2, "{:?}", report.failures);
+    let log = node.daemon.log();
+    assert!(log.contains("no heartbeat for service id"), "the kernel programs' own log says why:\n{log}");
 }
 
 #[test]

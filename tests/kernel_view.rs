@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use harness::{Node, binary, mesh_rule};
+use harness::{Node, binary, daemon_command, mesh_rule, sandbox};
+use meshlet_sandbox::Layout;
 
 fn bpftool(arguments: &[&str]) -> String {
     let output = Command::new("bpftool").args(arguments).output().expect("bpftool (Debian package bpftool)");
@@ -51,6 +52,26 @@ fn given_a_running_daemon_then_bpftool_shows_programs_and_maps_by_name_and_unins
     assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
     assert!(!bpftool(&["cgroup", "tree", text(&kubepods)]).contains("meshlet"), "no program is attached");
     assert!(!node.sandbox.bpffs().join("meshlet").exists(), "no pin is left");
+}
+
+#[test]
+fn given_a_foreign_program_that_ours_would_displace_when_the_daemon_starts_then_it_refuses_and_names_it() {
+    // Any connect4 program will do for a foreign one: that of another node.
+    let other = Node::new();
+    let attached = bpftool(&["-j", "cgroup", "show", text(&other.sandbox.kubepods())]);
+    let attached: serde_json::Value = serde_json::from_str(&attached).expect("JSON");
+    let is_connect4 = |program: &&serde_json::Value| program.get("name").is_some_and(|name| name == "meshlet_conn4");
+    let program = attached.as_array().into_iter().flatten().find(is_connect4).expect("a connect4 program");
+    let id = program.get("id").map(ToString::to_string).expect("its id");
+    let sandbox = sandbox(Layout::Systemd);
+    let root = sandbox.cgroup_root();
+    bpftool(&["cgroup", "attach", text(&root), "connect4", "id", &id, "override"]);
+    let output = daemon_command(&sandbox, &[]).output().expect("it ran");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    bpftool(&["cgroup", "detach", text(&root), "connect4", "id", &id]);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains(text(&root)) && message.contains("foreign connect4 program"), "{message}");
+    assert!(!bpftool(&["cgroup", "tree", text(&sandbox.kubepods())]).contains("meshlet"), "nothing was attached");
 }
 
 /// Names of the maps that the program attached at kubepods uses.
