@@ -72,6 +72,7 @@ fn given_a_foreign_program_that_ours_would_displace_when_the_daemon_starts_then_
     assert_eq!(output.status.code(), Some(1), "{message}");
     assert!(message.contains(text(&root)) && message.contains("foreign connect4 program"), "{message}");
     assert!(!bpftool(&["cgroup", "tree", text(&sandbox.kubepods())]).contains("meshlet"), "nothing was attached");
+    assert!(!sandbox.bpffs().join("meshlet").exists(), "nothing was touched");
 }
 
 /// Names of the maps that the program attached at kubepods uses.

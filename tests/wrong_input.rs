@@ -24,6 +24,9 @@ fn given_a_node_that_lacks_something_when_the_daemon_starts_then_it_says_what_an
     let message = refusal(&mut daemon_command(&sandbox, &["--cgroup-root", "/proc"]));
     assert!(message.contains("not in a cgroup v2 file system"), "{message}");
 
+    let message = refusal(&mut daemon_command(&sandbox, &["-f", "/no/such/folder"]));
+    assert!(message.contains("-f /no/such/folder: name a file or a folder that exists"), "{message}");
+
     let mut without = Command::new("setpriv");
     without
         .args(["--bounding-set", "-bpf,-sys_admin", "--inh-caps", "-all"])

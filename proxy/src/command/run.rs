@@ -42,6 +42,10 @@ pub(crate) fn run(arguments: RunArgs) -> anyhow::Result<ExitCode> {
     log_to_stderr();
     kernel::check_kernel()?;
     kernel::check_capabilities()?;
+    for path in &arguments.filename {
+        std::fs::metadata(path)
+            .with_context(|| format!("-f {}: name a file or a folder that exists", path.display()))?;
+    }
     let cgroup_root = cgroup_root(&arguments)?;
     let doors = Doors {
         admin: door(arguments.admin, "--admin")?,

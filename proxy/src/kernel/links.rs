@@ -31,7 +31,7 @@ pub(crate) struct Links {
 
 impl Links {
     /// Attaches the programs at `cgroup`, pins under `pins`; links already pinned there for this cgroup get our programs
-    /// instead. A foreign program that ours would displace is refused.
+    /// instead.
     pub(crate) fn attach(kernel: &mut Kernel, cgroup: &Path, pins: &Path) -> anyhow::Result<Self> {
         let directory = fs::File::open(cgroup).with_context(|| format!("opening cgroup {}", cgroup.display()))?;
         let id = directory.metadata()?.ino();
@@ -41,7 +41,6 @@ impl Links {
             if take_over(kernel, name, &path, id)? {
                 continue;
             }
-            refuse_displaced(cgroup)?;
             let hook = program(&mut kernel.ebpf, name)?;
             // `Single` means multi for links: the kernel wants no flags there (aya#1078).
             let link = hook
@@ -119,8 +118,9 @@ pub(crate) fn pin_directory(bpffs: &Path, cgroup: &Path) -> anyhow::Result<PathB
     Ok(bpffs.join("meshlet").join(id.to_string()))
 }
 
-/// Takes the node's lock: held until the returned descriptor closes, however the process ends.
+/// Refuses a cgroup where a foreign program would be displaced, and takes the node's lock: held until the returned descriptor closes, however the process ends.
 pub(crate) fn lock_node(bpffs: &Path, cgroup: &Path) -> anyhow::Result<(PathBuf, OwnedFd)> {
+    refuse_displaced(cgroup)?;
     let pins = pin_directory(bpffs, cgroup)?;
     fs::create_dir_all(&pins).with_context(|| format!("creating {}", pins.display()))?;
     let lock: OwnedFd = fs::File::open(&pins).with_context(|| format!("opening {}", pins.display()))?.into();

@@ -1,7 +1,7 @@
 //! Compiles what the scopes on this node see and hands it to everyone who routes: the workers by `ArcSwap`, the hooks by
 //! their maps.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,13 +25,22 @@ pub(crate) struct Published {
     services: Arc<ArcSwap<Services>>,
     ids: HashMap<(IpAddr, u16), u32>,
     retired: HashMap<u32, ((IpAddr, u16), Instant)>,
+    /// Ids that stand for something, retired ones included.
+    taken: HashSet<u32>,
     next: u32,
 }
 
 impl Published {
     /// Nothing is ruled.
     pub(crate) fn new() -> Self {
-        Self { tables: HashMap::new(), services: Arc::default(), ids: HashMap::new(), retired: HashMap::new(), next: 1 }
+        Self {
+            tables: HashMap::new(),
+            services: Arc::default(),
+            ids: HashMap::new(),
+            retired: HashMap::new(),
+            taken: HashSet::new(),
+            next: 1,
+        }
     }
 
     /// What each id stands for.
@@ -77,6 +86,7 @@ impl Published {
         }
         for id in expired {
             self.retired.remove(&id);
+            self.taken.remove(&id);
             kernel.maps.forget_id(id);
         }
         self.services.store(Arc::new(self.meanings()));
@@ -101,7 +111,7 @@ impl Published {
     fn allocate(&mut self, service: (IpAddr, u16)) -> u32 {
         let kept = self.retired.iter().find(|(_, (retired, _))| *retired == service).map(|(id, _)| *id);
         let id = kept.unwrap_or_else(|| {
-            while self.retired.contains_key(&self.next) || self.ids.values().any(|id| *id == self.next) {
+            while self.taken.contains(&self.next) {
                 self.next = following(self.next);
             }
             let id = self.next;
@@ -109,6 +119,7 @@ impl Published {
             id
         });
         self.retired.remove(&id);
+        self.taken.insert(id);
         self.ids.insert(service, id);
         id
     }

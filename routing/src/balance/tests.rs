@@ -132,13 +132,13 @@ proptest! {
     fn given_all_draws_then_endpoints_have_equal_runs(count in 1_usize..50) {
         let endpoints = endpoints(count);
         let address = |draw: u64| at(&endpoints, draw).map(|endpoint| endpoint.address);
-        for (index, endpoint) in endpoints.iter().enumerate() {
-            let first = u64::try_from((index as u128) << 64).unwrap_or_else(|_| u64::try_from(((index as u128) << 64).div_ceil(count as u128)).expect("below 2^64"));
-            let first = if index == 0 { 0 } else { first };
+        for (index, endpoint) in endpoints.iter().enumerate().skip(1) {
+            // The first draw that is this endpoint's: index / count of the way through all 2^64.
+            let first = u64::try_from(((index as u128) << 64).div_ceil(count as u128)).expect("below 2^64");
             prop_assert_eq!(address(first), Some(endpoint.address));
-            if index > 0 {
-                prop_assert_ne!(address(first - 1), Some(endpoint.address));
-            }
+            prop_assert_eq!(address(first - 1), endpoints.get(index - 1).map(|endpoint| endpoint.address));
         }
+        prop_assert_eq!(address(0), endpoints.first().map(|endpoint| endpoint.address));
+        prop_assert_eq!(address(u64::MAX), endpoints.last().map(|endpoint| endpoint.address));
     }
 }
