@@ -28,6 +28,9 @@ enum Command {
     /// Run the node daemon: capture marked pods, route their traffic.
     #[command(after_help = command::run::HELP)]
     Run(Box<settings::RunArgs>),
+    /// One request, one answer: captured or not, which rule, which endpoints, and what was not used and why.
+    #[command(after_help = command::explain::HELP)]
+    Explain(Box<command::explain::ExplainArgs>),
     /// Build pods on this machine and replay the founding experiment with real eBPF; prints the matrix. Needs root.
     Demo(command::demo::DemoArgs),
     /// Take away what a stopped daemon left pinned: pods are native already, this removes the last trace.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Run(arguments) => command::run::run(*arguments),
+        Command::Explain(arguments) => command::explain::run(&arguments),
         Command::Demo(arguments) => command::demo::demo(arguments),
         Command::Uninstall(arguments) => command::uninstall::uninstall(&arguments),
         Command::Version => command::version(),

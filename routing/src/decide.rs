@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::balance::hash;
-use crate::model::{HashKey, HeaderMatch};
-use crate::table::{Cluster, Route as TableRoute, RouteMatch, RuleRef, Table, Target};
+use crate::model::{HashKey, HeaderMatch, StringMatch};
+use crate::table::{Cluster, Route as TableRoute, RouteMatch, RuleRef, Table, Target, VirtualHost};
 
 /// What a client dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,16 +104,22 @@ pub struct Respond<'t> {
 /// over all of `u32`.
 #[must_use]
 pub fn decide<'t>(table: &'t Table, dialled: Dialled, request: &Request<'_>, draw: u32) -> Decision<'t> {
-    let host = without_port(request.authority).to_ascii_lowercase();
-    let Some(virtual_host) = table.virtual_host(dialled, &host) else {
-        return Decision::Passthrough(Reason::UnknownHost);
-    };
-    let Some(route) = virtual_host.routes.iter().find(|route| takes(route, request)) else {
-        return Decision::Respond(Respond { status: 404, flag: "NR", body: "", rule: None, reason: Reason::NoRoute });
+    let route = match select(table, dialled, request) {
+        Selected::Nobody => return Decision::Passthrough(Reason::UnknownHost),
+        Selected::Host(_) => {
+            return Decision::Respond(Respond {
+                status: 404,
+                flag: "NR",
+                body: "",
+                rule: None,
+                reason: Reason::NoRoute,
+            });
+        }
+        Selected::Route(_, route) => route,
     };
     let unknown =
         |reason| Decision::Respond(Respond { status: 503, flag: "NC", body: "", rule: Some(&route.rule), reason });
-    match route.action.targets.draw(draw) {
+    match route.action.targets.draw(draw).map(|leg| &leg.target) {
         None | Some(Target::UnknownHost) => unknown(Reason::UnknownHost),
         Some(Target::UnknownSubset) => unknown(Reason::UnknownSubset),
         Some(Target::Cluster(cluster)) if cluster.original_destination => {
@@ -135,23 +141,58 @@ pub fn decide<'t>(table: &'t Table, dialled: Dialled, request: &Request<'_>, dra
     }
 }
 
-fn takes(route: &TableRoute, request: &Request<'_>) -> bool {
-    route.condition.as_ref().is_none_or(|condition| fits(condition, request))
+/// How far a request gets by its Host and its routes.
+pub(crate) enum Selected<'t> {
+    /// No virtual host has the name.
+    Nobody,
+    /// None of the host's routes takes it.
+    Host(&'t VirtualHost),
+    /// The first route that takes it.
+    Route(&'t VirtualHost, &'t TableRoute),
 }
 
-fn fits(condition: &RouteMatch, request: &Request<'_>) -> bool {
+/// Finds the route of a request; what follows depends on the draw.
+pub(crate) fn select<'t>(table: &'t Table, dialled: Dialled, request: &Request<'_>) -> Selected<'t> {
+    let host = without_port(request.authority).to_ascii_lowercase();
+    let Some(virtual_host) = table.virtual_host(dialled, &host) else { return Selected::Nobody };
+    match virtual_host.routes.iter().find(|route| takes(route, request)) {
+        Some(route) => Selected::Route(virtual_host, route),
+        None => Selected::Host(virtual_host),
+    }
+}
+
+fn takes(route: &TableRoute, request: &Request<'_>) -> bool {
+    route.condition.as_ref().is_none_or(|condition| mismatch(condition, request).is_none())
+}
+
+/// The first condition of a match that a request does not meet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Mismatch<'c> {
+    Uri(&'c StringMatch),
+    Method(&'c StringMatch),
+    Authority(&'c StringMatch),
+    Header(&'c HeaderMatch),
+    WithoutHeader(&'c HeaderMatch),
+}
+
+/// What keeps a route from taking a request; `None` when nothing does.
+pub(crate) fn mismatch<'c>(condition: &'c RouteMatch, request: &Request<'_>) -> Option<Mismatch<'c>> {
     let path = without_query(request.path);
-    let uri = condition.uri.as_ref().is_none_or(|uri| {
+    let fits = |uri: &StringMatch| {
         if condition.ignore_uri_case {
             uri.matches(path.to_ascii_lowercase().as_bytes())
         } else {
             uri.matches(path.as_bytes())
         }
-    });
-    uri && condition.method.as_ref().is_none_or(|method| method.matches(request.method.as_bytes()))
-        && condition.authority.as_ref().is_none_or(|authority| authority.matches(request.authority.as_bytes()))
-        && condition.headers.iter().all(|header| holds(header, request))
-        && condition.without_headers.iter().all(|header| !holds_or_absent(header, request))
+    };
+    let uri = condition.uri.as_ref().filter(|uri| !fits(uri)).map(Mismatch::Uri);
+    let method = condition.method.as_ref().filter(|method| !method.matches(request.method.as_bytes()));
+    let authority = condition.authority.as_ref().filter(|authority| !authority.matches(request.authority.as_bytes()));
+    let wanted = || condition.headers.iter().find(|header| !holds(header, request)).map(Mismatch::Header);
+    let unwanted = || {
+        condition.without_headers.iter().find(|header| holds_or_absent(header, request)).map(Mismatch::WithoutHeader)
+    };
+    uri.or(method.map(Mismatch::Method)).or(authority.map(Mismatch::Authority)).or_else(wanted).or_else(unwanted)
 }
 
 /// `withoutHeaders` compares an absent header as an empty one: `regex: ".*"` lets nothing pass.
@@ -171,7 +212,7 @@ fn holds(wanted: &HeaderMatch, request: &Request<'_>) -> bool {
     }
 }
 
-fn header<'a>(name: &str, request: &Request<'a>) -> Option<Cow<'a, [u8]>> {
+pub(crate) fn header<'a>(name: &str, request: &Request<'a>) -> Option<Cow<'a, [u8]>> {
     match name {
         ":authority" | "host" => return Some(request.authority.as_bytes().into()),
         ":method" => return Some(request.method.as_bytes().into()),
@@ -208,7 +249,7 @@ fn key(keys: &[HashKey], request: &Request<'_>) -> Option<u64> {
 }
 
 /// Host without its port, whatever the port's value; an IPv6 address keeps its brackets.
-fn without_port(authority: &str) -> &str {
+pub(crate) fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port))
             if port.bytes().all(|byte| byte.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']')) =>

@@ -6,6 +6,7 @@
 pub mod balance;
 pub mod decide;
 pub mod enrol;
+pub mod explain;
 pub mod fault;
 pub mod manifest;
 pub mod model;

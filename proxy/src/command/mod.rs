@@ -1,6 +1,7 @@
 //! A file per subcommand. Exit codes are istioctl's, the same for every output format.
 
 pub(crate) mod demo;
+pub(crate) mod explain;
 pub(crate) mod run;
 pub(crate) mod uninstall;
 
@@ -8,6 +9,11 @@ use std::process::ExitCode;
 
 /// Wrong usage.
 pub(crate) const USAGE: u8 = 64;
+
+/// Input that could not be read.
+pub(crate) const DATA: u8 = 65;
+/// Findings, an unmet expectation, a cell that is off.
+pub(crate) const FINDINGS: u8 = 79;
 
 /// `meshlet version`.
 pub(crate) fn version() -> anyhow::Result<ExitCode> {

@@ -49,6 +49,11 @@ impl Files {
         &self.inputs
     }
 
+    /// Whether no object is in force.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.good.is_empty()
+    }
+
     /// Whether some file is not as it was when it was read.
     pub(crate) fn touched(&self) -> bool {
         let now = list(&self.roots, &mut Vec::new());

@@ -111,7 +111,7 @@ fn at(endpoints: &[Endpoint], draw: u64) -> Option<&Endpoint> {
 }
 
 /// A further draw out of one (the finaliser of splitmix64).
-fn mix(draw: u64) -> u64 {
+pub(crate) fn mix(draw: u64) -> u64 {
     let mut z = draw.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

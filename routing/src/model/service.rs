@@ -72,6 +72,19 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// The word for people and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Http2 => "http2",
+            Self::Grpc => "grpc",
+            Self::Tls => "tls",
+            Self::Tcp => "tcp",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Whether `http` routes apply by Host on this port's shared listener.
     #[must_use]
     pub fn is_http(self) -> bool {

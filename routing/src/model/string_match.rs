@@ -1,5 +1,7 @@
 //! How a rule compares text.
 
+use std::fmt;
+
 use regex::bytes::Regex;
 
 /// Istio's StringMatch.
@@ -21,6 +23,21 @@ impl StringMatch {
             Self::Exact(text) => value == text.as_bytes(),
             Self::Prefix(text) => value.starts_with(text.as_bytes()),
             Self::Regex(regex) => regex.is_match(value),
+        }
+    }
+}
+
+impl fmt::Display for StringMatch {
+    /// As one would say it: `exact "v1"`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) => write!(f, "exact {text:?}"),
+            Self::Prefix(text) => write!(f, "prefix {text:?}"),
+            Self::Regex(regex) => {
+                let anchored = regex.as_str();
+                let written = anchored.strip_prefix("^(?:").and_then(|rest| rest.strip_suffix(")$"));
+                write!(f, "regex {:?}", written.unwrap_or(anchored))
+            }
         }
     }
 }

@@ -13,6 +13,8 @@ pub struct VirtualService {
     pub created: Creation,
     /// `spec.hosts`, resolved in the object's own namespace.
     pub hosts: Vec<HostPattern>,
+    /// `spec.gateways` as written.
+    pub gateways: Vec<Box<str>>,
     /// Whether `gateways` is absent or lists `mesh`: only then do mesh clients see the object.
     pub mesh: bool,
     /// Namespaces whose clients see it.

@@ -144,7 +144,7 @@ fn cluster(service: &Service, port: &ServicePort, policy: &Policy<'_>, subset: O
         port: port.number,
         subset: subset.map(|subset| subset.name.as_ref().into()),
         protocol: port.protocol,
-        destination_rule: policy.rule.as_deref().map(Arc::from),
+        destination_rule: policy.rules.first().map(|rule| format!("{}/{}", rule.namespace, rule.name).into()),
         load_balancer,
         original_destination: service.addresses.is_empty(),
         endpoints,

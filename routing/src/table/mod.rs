@@ -19,7 +19,8 @@ use crate::model::{Labels, Protocol, World};
 
 pub use clusters::{Cluster, Target};
 pub(crate) use domains::Domains;
-pub(crate) use virtual_host::{Route, RouteMatch, VirtualHost};
+pub(crate) use rules::View;
+pub(crate) use virtual_host::{Leg, Route, RouteMatch, VirtualHost};
 
 /// What rules can tell clients apart by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +38,8 @@ pub struct RuleRef {
     pub virtual_service: Option<Arc<str>>,
     /// Position in `spec.http`.
     pub index: usize,
+    /// Position in that rule's `match`; `None` when it has none.
+    pub entry: Option<usize>,
     /// Envoy's route name: the rule's own, joined with the match's by a dot; `default` for a default route; else empty.
     pub name: Arc<str>,
 }

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use super::Scope;
 use crate::model::{
-    DestinationRule, ExportTo, HostPattern, Hostname, Service, Subset, TrafficPolicy, VirtualService, World,
+    DestinationRule, ExportTo, HostPattern, Hostname, ObjectRef, Service, Subset, TrafficPolicy, VirtualService, World,
 };
 
 /// Where rules of last resort live.
 const ROOT_NAMESPACE: &str = "istio-system";
 
 /// The world through one scope's eyes.
-pub(super) struct View<'w> {
+pub(crate) struct View<'w> {
     /// Who looks.
-    pub(super) scope: &'w Scope,
+    pub(crate) scope: &'w Scope,
     services: HashMap<&'w Hostname, &'w Service>,
     ordered_services: Vec<&'w Service>,
     /// Mesh-bound and visible, strongest first.
@@ -23,17 +23,17 @@ pub(super) struct View<'w> {
 
 /// The destination rules that apply to one host, merged.
 #[derive(Default)]
-pub(super) struct Policy<'w> {
-    /// `namespace/name` of the rule that gave the policy, or the first of the subsets.
-    pub(super) rule: Option<String>,
+pub(crate) struct Policy<'w> {
+    /// Those that were merged, oldest first.
+    pub(crate) rules: Vec<&'w ObjectRef>,
     /// The first non-empty `trafficPolicy`.
-    pub(super) traffic: Option<&'w TrafficPolicy>,
+    pub(crate) traffic: Option<&'w TrafficPolicy>,
     /// Of a name the first definition.
-    pub(super) subsets: Vec<&'w Subset>,
+    pub(crate) subsets: Vec<&'w Subset>,
 }
 
 impl<'w> View<'w> {
-    pub(super) fn new(world: &'w World, scope: &'w Scope) -> Self {
+    pub(crate) fn new(world: &'w World, scope: &'w Scope) -> Self {
         let visible = |service: &&Service| service.export_to.reaches(&scope.namespace);
         let mut ordered_services: Vec<&Service> = world.services.iter().filter(visible).collect();
         ordered_services.sort_by_key(|service| (&service.created, &service.host));
@@ -54,27 +54,27 @@ impl<'w> View<'w> {
     }
 
     /// Services by age, then name.
-    pub(super) fn services(&self) -> impl Iterator<Item = &'w Service> + '_ {
+    pub(crate) fn services(&self) -> impl Iterator<Item = &'w Service> + '_ {
         self.ordered_services.iter().copied()
     }
 
-    pub(super) fn service(&self, host: &Hostname) -> Option<&'w Service> {
+    pub(crate) fn service(&self, host: &Hostname) -> Option<&'w Service> {
         self.services.get(host).copied()
     }
 
-    pub(super) fn virtual_services(&self) -> &[&'w VirtualService] {
+    pub(crate) fn virtual_services(&self) -> &[&'w VirtualService] {
         &self.virtual_services
     }
 
     /// Rules that list `host` itself, strongest first.
-    pub(super) fn exact_owners<'s>(&'s self, host: &'s Hostname) -> impl Iterator<Item = &'w VirtualService> + 's {
+    pub(crate) fn exact_owners<'s>(&'s self, host: &'s Hostname) -> impl Iterator<Item = &'w VirtualService> + 's {
         self.virtual_services.iter().copied().filter(move |rule| {
             rule.hosts.iter().any(|pattern| matches!(pattern, HostPattern::Exact(name) if name == host))
         })
     }
 
     /// The rule whose wildcard covers `host` most narrowly; of equals the strongest.
-    pub(super) fn wildcard_owner(&self, host: &Hostname) -> Option<&'w VirtualService> {
+    pub(crate) fn wildcard_owner(&self, host: &Hostname) -> Option<&'w VirtualService> {
         let narrowness = |rule: &VirtualService| {
             rule.hosts.iter().filter(|pattern| pattern.covers(host)).map(HostPattern::specificity).max()
         };
@@ -86,7 +86,7 @@ impl<'w> View<'w> {
     /// The destination rules in force for a client of this scope and `host`: those of the client's namespace, else of the
     /// service's, else of the root namespace; the first place that has any ends the search
     /// (istio/istio@86c9f01 pilot/pkg/model/push_context.go, destinationRule).
-    pub(super) fn policy(&self, host: &Hostname, service_namespace: &str) -> Policy<'w> {
+    pub(crate) fn policy(&self, host: &Hostname, service_namespace: &str) -> Policy<'w> {
         let client = &*self.scope.namespace;
         let usable_at_home = |rule: &DestinationRule| match &rule.export_to {
             // A client of the root namespace finds only private rules here.
@@ -153,7 +153,7 @@ fn merge(rules: Vec<&DestinationRule>) -> Option<Policy<'_>> {
             Some((_, entry)) => entry,
             None => &mut entries.push_mut((&rule.export_to, Policy::default())).1,
         };
-        entry.rule.get_or_insert_with(|| format!("{}/{}", rule.object.namespace, rule.object.name));
+        entry.rules.push(&rule.object);
         if !rule.policy.is_empty() {
             entry.traffic.get_or_insert(&rule.policy);
         }

@@ -7,7 +7,8 @@ use super::clusters::{Clusters, Target};
 use super::rules::View;
 use crate::decide::Reason;
 use crate::model::{
-    Destination, HashKey, HeaderMatch, HttpMatch, HttpRule, Service, ServicePort, Split, StringMatch, VirtualService,
+    Destination, HashKey, HeaderMatch, Hostname, HttpMatch, HttpRule, Protocol, Service, ServicePort, Split,
+    StringMatch, VirtualService,
 };
 
 /// The routes of one host; a request that none takes is answered 404.
@@ -15,6 +16,8 @@ use crate::model::{
 pub(crate) struct VirtualHost {
     pub(crate) routes: Vec<Route>,
     reason: Reason,
+    /// Whose names these are; `None` for a host that is no service's.
+    pub(crate) service: Option<(Hostname, u16, Protocol)>,
 }
 
 /// One way a request may go.
@@ -46,27 +49,40 @@ pub(crate) struct RouteMatch {
     pub(crate) without_headers: Vec<HeaderMatch>,
 }
 
-/// Where a route's requests go.
+/// One destination of a route.
 #[derive(Debug)]
-pub(crate) enum Targets {
-    Sole(Target),
-    /// Cumulative weights in written order, the last one the total.
-    Weighted(Box<[(u64, Target)]>),
+pub(crate) struct Leg {
+    /// Sum of the weights up to and with this one; 1 for a sole destination.
+    pub(crate) upper: u64,
+    /// As written; a sole destination has none, since it gets everything.
+    pub(crate) weight: Option<u32>,
+    /// What was asked for, whether it exists or not.
+    pub(crate) host: Hostname,
+    pub(crate) port: u16,
+    pub(crate) subset: Option<Box<str>>,
+    pub(crate) target: Target,
 }
+
+/// Where a route's requests go: at least one destination, in written order.
+#[derive(Debug)]
+pub(crate) struct Targets(Box<[Leg]>);
 
 impl Targets {
     /// The target of one draw, uniform over all of `u32`: every target gets its exact share of the draws, rounded to whole
     /// ones.
-    pub(crate) fn draw(&self, draw: u32) -> Option<&Target> {
-        match self {
-            Self::Sole(target) => Some(target),
-            Self::Weighted(targets) => {
-                let (total, _) = targets.last()?;
-                let point = (u64::from(draw) * total) >> 32;
-                let index = targets.partition_point(|(upper, _)| *upper <= point);
-                targets.get(index).map(|(_, target)| target)
-            }
-        }
+    pub(crate) fn draw(&self, draw: u32) -> Option<&Leg> {
+        let point = (u64::from(draw) * self.total()) >> 32;
+        self.0.get(self.0.partition_point(|leg| leg.upper <= point))
+    }
+
+    /// In written order.
+    pub(crate) fn legs(&self) -> &[Leg] {
+        &self.0
+    }
+
+    /// Sum of all weights.
+    pub(crate) fn total(&self) -> u64 {
+        self.0.last().map_or(0, |leg| leg.upper)
     }
 }
 
@@ -86,16 +102,14 @@ pub(super) fn of_service(
     port: &ServicePort,
 ) -> VirtualHost {
     let mut exact = view.exact_owners(&service.host).peekable();
-    if exact.peek().is_none() {
+    let owned = if exact.peek().is_none() {
         // The choice among wildcards ignores whether the rule has a route here.
-        let owner = view.wildcard_owner(&service.host);
-        return owner
-            .and_then(|rule| of_rule(view, clusters, rule, port.number))
-            .unwrap_or_else(|| default_route(clusters, service, port));
-    }
-    exact
-        .find_map(|rule| of_rule(view, clusters, rule, port.number))
-        .unwrap_or_else(|| default_route(clusters, service, port))
+        view.wildcard_owner(&service.host).and_then(|rule| of_rule(view, clusters, rule, port.number))
+    } else {
+        exact.find_map(|rule| of_rule(view, clusters, rule, port.number))
+    };
+    let host = owned.unwrap_or_else(|| default_route(clusters, service, port));
+    VirtualHost { service: Some((service.host.clone(), port.number, port.protocol)), ..host }
 }
 
 /// The routes of one rule for a client on a port. `None` when all of them drop out by their static conditions: such a rule
@@ -108,7 +122,8 @@ pub(super) fn of_rule(
 ) -> Option<VirtualHost> {
     let mut routes = Vec::new();
     for (index, http) in rule.http.iter().enumerate() {
-        let live: Vec<&HttpMatch> = http.matches.iter().filter(|entry| holds_statically(entry, view, port)).collect();
+        let live: Vec<(usize, &HttpMatch)> =
+            http.matches.iter().enumerate().filter(|(_, entry)| holds_statically(entry, view, port)).collect();
         if live.is_empty() && !http.matches.is_empty() {
             continue;
         }
@@ -118,24 +133,25 @@ pub(super) fn of_rule(
         }
         routes.extend(live.into_iter().map(|entry| route(rule, index, http, Some(entry), &action)));
     }
-    (!routes.is_empty()).then_some(VirtualHost { routes, reason: Reason::VirtualServiceRule })
+    (!routes.is_empty()).then_some(VirtualHost { routes, reason: Reason::VirtualServiceRule, service: None })
 }
 
 fn route(
     rule: &VirtualService,
     index: usize,
     http: &HttpRule,
-    entry: Option<&HttpMatch>,
+    entry: Option<(usize, &HttpMatch)>,
     action: &Arc<Action>,
 ) -> Route {
-    let names = [http.name.as_deref(), entry.and_then(|entry| entry.name.as_deref())];
+    let names = [http.name.as_deref(), entry.and_then(|(_, entry)| entry.name.as_deref())];
     let name: Vec<&str> = names.into_iter().flatten().collect();
     let rule = RuleRef {
         virtual_service: Some(format!("{}/{}", rule.object.namespace, rule.object.name).into()),
         index,
+        entry: entry.map(|(number, _)| number),
         name: name.join(".").into(),
     };
-    let condition = entry.map(|entry| RouteMatch {
+    let condition = entry.map(|(_, entry)| RouteMatch {
         uri: entry.uri.clone(),
         ignore_uri_case: entry.ignore_uri_case,
         method: entry.method.clone(),
@@ -161,26 +177,27 @@ fn holds_statically(entry: &HttpMatch, view: &View<'_>, port: u16) -> bool {
 
 fn action(clusters: &mut Clusters<'_, '_>, split: &Split, port: u16) -> Action {
     let mut keys: Vec<HashKey> = Vec::new();
-    let mut target = |destination: &Destination| {
+    let mut leg = |destination: &Destination, upper: u64, weight: Option<u32>| {
         // Without a port it is the listener's: Istio looks the service up among those that have it.
         let number = destination.port.unwrap_or(port);
         let subset = destination.subset.as_deref();
         let key = clusters.hash_key(&destination.host, number, destination.port.is_some(), subset);
         keys.extend(key.filter(|key| !keys.contains(key)));
-        clusters.target(&destination.host, number, subset)
+        let target = clusters.target(&destination.host, number, subset);
+        Leg { upper, weight, host: destination.host.clone(), port: number, subset: destination.subset.clone(), target }
     };
-    let targets = match split {
-        Split::Sole(destination) => Targets::Sole(target(destination)),
+    let legs = match split {
+        Split::Sole(destination) => [leg(destination, 1, None)].into(),
         Split::Weighted(destinations) => {
             let mut sum = 0_u64;
             let cumulative = destinations.iter().map(|(weight, destination)| {
                 sum += u64::from(*weight);
-                (sum, target(destination))
+                leg(destination, sum, Some(*weight))
             });
-            Targets::Weighted(cumulative.collect())
+            cumulative.collect()
         }
     };
-    Action { targets, keys }
+    Action { targets: Targets(legs), keys }
 }
 
 /// What a service does that no virtual service owns: all its endpoints, balanced as its DestinationRule says.
@@ -191,12 +208,13 @@ fn default_route(clusters: &mut Clusters<'_, '_>, service: &Service, port: &Serv
         Reason::DefaultRoute
     };
     let target = clusters.target(&service.host, port.number, None);
+    let leg = Leg { upper: 1, weight: None, host: service.host.clone(), port: port.number, subset: None, target };
     let keys = clusters.hash_key(&service.host, port.number, true, None).into_iter().collect();
     let route = Route {
-        rule: Arc::new(RuleRef { virtual_service: None, index: 0, name: "default".into() }),
+        rule: Arc::new(RuleRef { virtual_service: None, index: 0, entry: None, name: "default".into() }),
         condition: None,
-        action: Arc::new(Action { targets: Targets::Sole(target), keys }),
+        action: Arc::new(Action { targets: Targets([leg].into()), keys }),
         reason,
     };
-    VirtualHost { routes: vec![route], reason }
+    VirtualHost { routes: vec![route], reason, service: None }
 }

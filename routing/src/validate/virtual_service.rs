@@ -43,6 +43,7 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<VirtualSer
         object: object.clone(),
         created: metadata.created,
         hosts: hosts.iter().map(|(_, host)| HostPattern::resolve(host, &object.namespace)).collect(),
+        gateways: gateways.iter().map(|(_, name)| Box::from(*name)).collect(),
         mesh,
         export_to,
         http: rules,

@@ -1,0 +1,228 @@
+//! The answer's form: the contract's JSON.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::decide::Request;
+use crate::enrol::Verdict;
+use crate::table::RuleRef;
+
+/// The answer.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "contract.md describes every field")]
+pub struct Explanation {
+    pub api_version: &'static str,
+    pub kind: &'static str,
+    pub client: ClientShown,
+    pub verdict: &'static str,
+    pub reason: &'static str,
+    pub service: Option<ServiceShown>,
+    pub virtual_service: Option<String>,
+    pub rule: Option<RuleShown>,
+    pub destinations: Vec<Destination>,
+    pub pick: Option<Pick>,
+    pub request: Option<RequestShown>,
+    pub response: Option<Answered>,
+    pub policy: Option<PolicyShown>,
+    pub path: &'static str,
+    pub not_used: Vec<LoserShown>,
+    /// Rules of the virtual service that were tried before, or all when none took the request, each match by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
+    /// Without a request: the objects that the client's requests may meet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects: Option<Vec<String>>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "contract.md describes every field")]
+pub struct ClientShown {
+    pub namespace: Arc<str>,
+    pub pod: Option<Arc<str>>,
+    pub captured: bool,
+    pub reason: &'static str,
+}
+
+/// Whose names the request used.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "contract.md describes every field")]
+pub struct ServiceShown {
+    pub host: String,
+    pub port: u16,
+    pub protocol: &'static str,
+}
+
+/// The rule that took the request.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "contract.md describes every field")]
+pub struct RuleShown {
+    pub kind: &'static str,
+    pub index: usize,
+    pub name: Option<String>,
+    #[serde(rename = "match")]
+    pub entry: Option<usize>,
+}
+
+/// A match that did not take the request.
+#[derive(Debug, Clone, Serialize)]
+pub struct Skipped {
+    /// Which one.
+    #[serde(flatten)]
+    pub rule: RuleShown,
+    /// The first condition that does not hold.
+    pub message: String,
+}
+
+/// One destination of the rule.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "contract.md describes every field")]
+pub struct Destination {
+    pub host: String,
+    pub subset: Option<String>,
+    pub port: u16,
+    /// As written; none for a sole destination.
+    pub weight: Option<u32>,
+    pub share: f64,
+    pub cluster: String,
+    pub destination_rule: Option<String>,
+    pub endpoints: Vec<String>,
+    /// None when there is no such cluster.
+    pub load_balancer: Option<LoadBalancerShown>,
+}
+
+/// How an endpoint is chosen.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "contract.md describes every field")]
+pub struct LoadBalancerShown {
+    pub policy: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyShown>,
+}
+
+/// What is hashed.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "contract.md describes every field")]
+pub struct KeyShown {
+    pub header: String,
+}
+
+/// The endpoint that this seed draws.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "contract.md describes every field")]
+pub struct Pick {
+    pub subset: Option<String>,
+    pub endpoint: String,
+    pub sticky: bool,
+}
+
+/// The request as it is sent upstream.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "contract.md describes every field")]
+pub struct RequestShown {
+    pub method: String,
+    pub authority: String,
+    pub path: String,
+    /// What is added, changed or removed.
+    pub headers: Vec<(String, Option<String>)>,
+}
+
+/// The proxy's own answer.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "contract.md describes every field")]
+pub struct Answered {
+    pub status: u16,
+    pub flag: &'static str,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+/// What else is done to the request.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "contract.md describes every field")]
+pub struct PolicyShown {
+    pub timeout_ms: u64,
+    pub retries: Retries,
+    pub fault: Option<()>,
+    pub mirrors: Vec<()>,
+}
+
+/// When a request is tried again.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "contract.md describes every field")]
+pub struct Retries {
+    pub attempts: u32,
+    pub per_try_timeout_ms: u64,
+    pub retry_on: Vec<&'static str>,
+}
+
+/// An object that concerns the host and was not used.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "contract.md describes every field")]
+pub struct LoserShown {
+    pub object: String,
+    pub reason: &'static str,
+    pub message: String,
+}
+
+impl Explanation {
+    /// Of a client whose request is not looked at yet: native.
+    pub(super) fn new(namespace: &Arc<str>, pod: Option<&Arc<str>>, verdict: Verdict) -> Self {
+        let client = ClientShown {
+            namespace: Arc::clone(namespace),
+            pod: pod.cloned(),
+            captured: verdict.captured,
+            reason: verdict.reason,
+        };
+        Self {
+            api_version: "meshlet.dev/v1",
+            kind: "Explanation",
+            client,
+            verdict: "bypass",
+            reason: verdict.reason,
+            service: None,
+            virtual_service: None,
+            rule: None,
+            destinations: Vec::new(),
+            pick: None,
+            request: None,
+            response: None,
+            policy: None,
+            path: "native",
+            not_used: Vec::new(),
+            skipped: Vec::new(),
+            objects: None,
+        }
+    }
+}
+
+impl RuleShown {
+    pub(super) fn new(rule: &RuleRef) -> Self {
+        let name = (!rule.name.is_empty()).then(|| rule.name.to_string());
+        Self { kind: "http", index: rule.index, name, entry: rule.entry }
+    }
+}
+
+impl RequestShown {
+    pub(super) fn new(request: &Request<'_>) -> Self {
+        Self {
+            method: request.method.to_owned(),
+            authority: request.authority.to_owned(),
+            path: request.path.to_owned(),
+            headers: Vec::new(),
+        }
+    }
+}
+
+impl PolicyShown {
+    /// What the data path of this version does to every request: it tries another endpoint, twice, when it cannot connect.
+    pub(super) fn in_force() -> Self {
+        let retries = Retries { attempts: 2, per_try_timeout_ms: 0, retry_on: vec!["connect-failure"] };
+        Self { timeout_ms: 0, retries, fault: None, mirrors: Vec::new() }
+    }
+}

@@ -1,0 +1,110 @@
+//! Objects that concern a host and were not used, each with the reason.
+
+use std::collections::BTreeSet;
+
+use super::LoserShown;
+use crate::decide::without_port;
+use crate::model::{DestinationRule, ExportTo, HostPattern, Hostname, ObjectRef, VirtualService, World};
+use crate::table::View;
+
+/// For a client that is not captured: everything that concerns the host.
+pub(super) fn of_native(world: &World, host: &str, namespace: &str) -> Vec<LoserShown> {
+    let Some(host) = concerned(world, host, namespace) else { return Vec::new() };
+    let message = || "the client is not captured: kube-proxy decides".to_owned();
+    let loser =
+        |object: &ObjectRef| LoserShown { object: object.to_string(), reason: "ClientNotCaptured", message: message() };
+    let virtual_services =
+        world.virtual_services.iter().filter(|rule| owns(rule, &host)).map(|rule| loser(&rule.object));
+    let policies =
+        world.destination_rules.iter().filter(|rule| rule.host.covers(&host)).map(|rule| loser(&rule.object));
+    virtual_services.chain(policies).collect()
+}
+
+/// For a captured client: `host` is the service's, or what was asked for; `owner` is the virtual service that took it.
+pub(super) fn of_captured(
+    view: &View<'_>,
+    world: &World,
+    asked: &str,
+    host: Option<&Hostname>,
+    owner: Option<&str>,
+) -> Vec<LoserShown> {
+    let literal = Hostname::new(without_port(asked));
+    let host = host.unwrap_or(&literal);
+    let mut losers: Vec<LoserShown> =
+        world.virtual_services.iter().filter_map(|rule| passed_over(view, rule, host, owner)).collect();
+    let service_namespace = view.service(host).map_or("", |service| &service.namespace);
+    let used = view.policy(host, service_namespace).rules;
+    let unused = |rule: &&DestinationRule| rule.host.covers(host) && !used.contains(&&rule.object);
+    losers.extend(world.destination_rules.iter().filter(unused).map(|rule| {
+        let (reason, message) = unread(view, rule, service_namespace, used.first().copied());
+        LoserShown { object: rule.object.to_string(), reason, message }
+    }));
+    losers
+}
+
+/// The objects that the client's requests may meet.
+pub(super) fn visible(view: &View<'_>) -> Vec<String> {
+    let rules = view.virtual_services().iter().map(|rule| rule.object.to_string());
+    let used = view.services().flat_map(|service| view.policy(&service.host, &service.namespace).rules);
+    let policies: BTreeSet<String> = used.map(ToString::to_string).collect();
+    rules.chain(policies).collect()
+}
+
+fn concerned(world: &World, host: &str, namespace: &str) -> Option<Hostname> {
+    let host = without_port(host);
+    let named = |names: Vec<String>| names.iter().any(|name| name.eq_ignore_ascii_case(host));
+    world.services.iter().find(|service| named(service.names_for(namespace))).map(|service| service.host.clone())
+}
+
+fn owns(rule: &VirtualService, host: &Hostname) -> bool {
+    rule.hosts.iter().any(|pattern| pattern.covers(host))
+}
+
+fn passed_over(view: &View<'_>, rule: &VirtualService, host: &Hostname, owner: Option<&str>) -> Option<LoserShown> {
+    let name = format!("{}/{}", rule.object.namespace, rule.object.name);
+    if !owns(rule, host) || owner == Some(&*name) {
+        return None;
+    }
+    let exact = rule.hosts.iter().any(|pattern| matches!(pattern, HostPattern::Exact(own) if own == host));
+    let (reason, message) = if !rule.mesh {
+        let gateways: Vec<&str> = rule.gateways.iter().map(|gateway| &**gateway).collect();
+        ("GatewayOnly", format!("gateways [{}] does not include mesh", gateways.join(", ")))
+    } else if !rule.export_to.reaches(&view.scope.namespace) {
+        ("NotExported", format!("exportTo does not reach namespace {}", view.scope.namespace))
+    } else {
+        match owner {
+            Some(owner) if !exact => ("MoreSpecificHost", format!("VirtualService {owner} names {host} more narrowly")),
+            Some(owner) => {
+                ("OlderRuleOwnsHost", format!("VirtualService {owner} comes first for {host}; routes are never merged"))
+            }
+            None => (
+                "NoRouteForClient",
+                "none of its routes is for this client and port, so it counts as absent".to_owned(),
+            ),
+        }
+    };
+    Some(LoserShown { object: rule.object.to_string(), reason, message })
+}
+
+fn unread(
+    view: &View<'_>,
+    rule: &DestinationRule,
+    service_namespace: &str,
+    used: Option<&ObjectRef>,
+) -> (&'static str, String) {
+    let (own, client) = (&*rule.object.namespace, &*view.scope.namespace);
+    if ![client, service_namespace, "istio-system"].contains(&own) {
+        return ("NamespaceNotConsulted", "it is not in the client's, the service's or the root namespace".to_owned());
+    }
+    if !rule.export_to.reaches(client) {
+        let exported = match &rule.export_to {
+            ExportTo::All => "everybody".to_owned(),
+            ExportTo::Namespaces(names) => names.join(", "),
+        };
+        return ("NotExported", format!("exportTo [{exported}] does not reach namespace {client}"));
+    }
+    match used {
+        Some(used) => ("Shadowed", format!("{used} is found first, and rules of different places are not merged")),
+        None => ("NotApplicable", "the host is no service that this client knows".to_owned()),
+    }
+}

@@ -1,0 +1,253 @@
+//! One request, one answer: captured or not, which rule, which endpoints, and what was not used and why.
+//!
+//! The verdict is what [`enrol`], [`Table::build`], [`decide`] and [`Balance`] say, the functions that the data path runs;
+//! this module asks them and writes down what they saw. [`losers`] finds what concerns the host and was passed over.
+
+mod answer;
+mod losers;
+mod skipped;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub use answer::{
+    Answered, ClientShown, Destination, Explanation, KeyShown, LoadBalancerShown, LoserShown, Pick, PolicyShown,
+    RequestShown, Retries, RuleShown, ServiceShown, Skipped,
+};
+
+use crate::balance::{Balance, mix};
+use crate::decide::{Decision, Dialled, Request, Selected, decide, normalize_path, select, without_port};
+use crate::enrol::{Verdict, enrol};
+use crate::model::{HashKey, Hostname, LoadBalancer, Pod, Protocol, World};
+use crate::table::{Cluster, Leg, Route, Scope, Table, Target, View};
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub enum Client<'w> {
+    /// A pod of the world.
+    Pod(&'w Pod),
+    /// A captured pod that does not exist.
+    Imaginary(Scope),
+}
+
+/// What a client sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speech {
+    /// HTTP/1.1.
+    Http1,
+    /// Anything else: it passes through.
+    Other,
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct Question<'q> {
+    /// Who asks.
+    pub client: Client<'q>,
+    /// What it speaks.
+    pub speech: Speech,
+    /// The host it looks up, without port.
+    pub host: &'q str,
+    /// The address dialled, when it is not the host's own.
+    pub address: Option<IpAddr>,
+    /// The port dialled.
+    pub port: u16,
+    /// The request; `authority` is the raw Host.
+    pub request: Request<'q>,
+    /// Fixes every draw.
+    pub seed: u64,
+}
+
+/// Answers a question about a request.
+#[must_use]
+pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
+    let (mut explanation, scope) = about_client(world, &question.client);
+    let path = normalize_path(question.request.path);
+    let request = Request { path: &path, ..question.request };
+    explanation.request = Some(RequestShown::new(&request));
+    let Some(scope) = scope else {
+        explanation.not_used = losers::of_native(world, question.host, &client_namespace(&question.client));
+        return explanation;
+    };
+    let table = Table::build(world, &scope);
+    let view = View::new(world, &scope);
+    let own = view.services().find(|service| named(service.names_for(&scope.namespace), question.host));
+    let address = question.address.or_else(|| question.host.parse().ok());
+    let address = address.or_else(|| own.and_then(|service| service.addresses.first().copied()));
+    let concerned = own.map(|service| service.host.clone());
+    let Some(address) = address else {
+        explanation.passes("UnknownHost", "native");
+        explanation.not_used = losers::of_captured(&view, world, question.host, concerned.as_ref(), None);
+        return explanation;
+    };
+    let dialled = Dialled { address, port: question.port };
+    let captured = table.ruled().any(|ruled| ruled == (address, question.port));
+    let selected = select(&table, dialled, &request);
+    explanation.place(&selected);
+    let host = host_of(&selected).map(|(host, ..)| host.clone()).or(concerned);
+    let owner = route_of(&selected).and_then(|route| route.rule.virtual_service.clone());
+    if !captured {
+        // Unruled: the kernel lets it through, and kube-proxy decides.
+        explanation.passes(if host.is_some() { "DefaultRoute" } else { "UnknownHost" }, "native");
+    } else if question.speech == Speech::Other || matches!(table.treatment(dialled), Protocol::Tcp | Protocol::Tls) {
+        explanation.passes("NotHttp", "proxy");
+    } else {
+        explanation.decided(&table, dialled, &request, question.seed, &selected);
+    }
+    explanation.not_used = losers::of_captured(&view, world, question.host, host.as_ref(), owner.as_deref());
+    explanation
+}
+
+/// Says whether a client is captured and which objects its requests may meet.
+#[must_use]
+pub fn about(world: &World, client: &Client<'_>) -> Explanation {
+    let (mut explanation, scope) = about_client(world, client);
+    if let Some(scope) = scope {
+        explanation.verdict = "captured";
+        explanation.objects = Some(losers::visible(&View::new(world, &scope)));
+    }
+    explanation
+}
+
+/// The explanation so far, and the scope when the client is captured.
+fn about_client(world: &World, client: &Client<'_>) -> (Explanation, Option<Scope>) {
+    match client {
+        Client::Imaginary(scope) => {
+            let verdict = Verdict { captured: true, reason: "Imaginary" };
+            (Explanation::new(&scope.namespace, None, verdict), Some(scope.clone()))
+        }
+        Client::Pod(pod) => {
+            let namespace = world.namespaces.iter().find(|namespace| namespace.name == pod.namespace);
+            let verdict = enrol(pod, namespace);
+            let scope = Scope { namespace: Arc::clone(&pod.namespace), labels: Arc::clone(&pod.labels) };
+            (Explanation::new(&pod.namespace, Some(&pod.name), verdict), verdict.captured.then_some(scope))
+        }
+    }
+}
+
+fn client_namespace(client: &Client<'_>) -> Arc<str> {
+    match client {
+        Client::Pod(pod) => Arc::clone(&pod.namespace),
+        Client::Imaginary(scope) => Arc::clone(&scope.namespace),
+    }
+}
+
+fn named(names: Vec<String>, host: &str) -> bool {
+    names.iter().any(|name| name.eq_ignore_ascii_case(without_port(host)))
+}
+
+fn host_of<'t>(selected: &Selected<'t>) -> Option<&'t (Hostname, u16, Protocol)> {
+    match selected {
+        Selected::Nobody => None,
+        Selected::Host(host) | Selected::Route(host, _) => host.service.as_ref(),
+    }
+}
+
+fn route_of<'t>(selected: &Selected<'t>) -> Option<&'t Route> {
+    match selected {
+        Selected::Route(_, route) => Some(route),
+        Selected::Nobody | Selected::Host(_) => None,
+    }
+}
+
+impl Explanation {
+    /// What the names say: the service and the rule, whatever is done with them.
+    fn place(&mut self, selected: &Selected<'_>) {
+        self.service = host_of(selected).map(|(host, port, protocol)| ServiceShown {
+            host: host.to_string(),
+            port: *port,
+            protocol: protocol.as_str(),
+        });
+    }
+
+    fn passes(&mut self, reason: &'static str, path: &'static str) {
+        (self.verdict, self.reason, self.path) = ("passthrough", reason, path);
+    }
+
+    /// What the data path does with the request.
+    fn decided(&mut self, table: &Table, dialled: Dialled, request: &Request<'_>, seed: u64, selected: &Selected<'_>) {
+        self.path = "proxy";
+        self.skipped = skipped::skipped(selected, request);
+        if let Selected::Route(_, route) = selected {
+            self.virtual_service = route.rule.virtual_service.as_deref().map(str::to_owned);
+            self.rule = route.rule.virtual_service.is_some().then(|| RuleShown::new(&route.rule));
+            self.destinations = destinations(route);
+        }
+        let draw = u32::try_from(mix(seed) >> 32).unwrap_or(0);
+        match decide(table, dialled, request, draw) {
+            Decision::Passthrough(reason) => self.passes(reason.as_str(), "proxy"),
+            Decision::Respond(respond) => {
+                (self.verdict, self.reason) = ("respond", respond.reason.as_str());
+                self.response = Some(Answered {
+                    status: respond.status,
+                    flag: respond.flag,
+                    headers: Vec::new(),
+                    body: respond.body.to_owned(),
+                });
+            }
+            Decision::Route(route) => {
+                (self.verdict, self.reason) = ("route", route.reason.as_str());
+                self.policy = Some(PolicyShown::in_force());
+                let picked = Balance::new().pick(route.cluster, route.key, mix(seed.wrapping_add(1)), &[]);
+                let hashed = matches!(route.cluster.load_balancer, LoadBalancer::RingHash { .. });
+                self.pick = picked.map(|picked| Pick {
+                    subset: route.cluster.subset.as_deref().map(str::to_owned),
+                    endpoint: picked.address.to_string(),
+                    sticky: hashed && route.key.is_some(),
+                });
+            }
+        }
+    }
+}
+
+fn destinations(route: &Route) -> Vec<Destination> {
+    let targets = &route.action.targets;
+    let mut below = 0;
+    let shown = |leg: &Leg| {
+        let own = leg.upper - below;
+        below = leg.upper;
+        let cluster = match &leg.target {
+            Target::Cluster(cluster) => Some(cluster),
+            Target::UnknownHost | Target::UnknownSubset => None,
+        };
+        Destination {
+            host: leg.host.to_string(),
+            subset: leg.subset.as_deref().map(str::to_owned),
+            port: leg.port,
+            weight: leg.weight,
+            share: share(own, targets.total()),
+            cluster: format!("outbound|{}|{}|{}", leg.port, leg.subset.as_deref().unwrap_or_default(), leg.host),
+            destination_rule: cluster.and_then(|cluster| cluster.destination_rule.as_deref().map(str::to_owned)),
+            endpoints: cluster.map(|cluster| endpoints(cluster)).unwrap_or_default(),
+            load_balancer: cluster.map(|cluster| balancer(&cluster.load_balancer)),
+        }
+    };
+    targets.legs().iter().map(shown).collect()
+}
+
+/// `part / total`, both sums of 32-bit weights that a double holds exactly as long as they are below 2^53.
+fn share(part: u64, total: u64) -> f64 {
+    let double = |number: u64| {
+        let (high, low) = (number >> 32, number & u64::from(u32::MAX));
+        f64::from(u32::try_from(high).unwrap_or(u32::MAX)) * 4_294_967_296.0
+            + f64::from(u32::try_from(low).unwrap_or(0))
+    };
+    if total == 0 { 0.0 } else { double(part) / double(total) }
+}
+
+fn endpoints(cluster: &Cluster) -> Vec<String> {
+    cluster.endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect()
+}
+
+fn balancer(load_balancer: &LoadBalancer) -> LoadBalancerShown {
+    match load_balancer {
+        LoadBalancer::RoundRobin => LoadBalancerShown { policy: "round_robin", key: None },
+        LoadBalancer::Random => LoadBalancerShown { policy: "random", key: None },
+        LoadBalancer::LeastRequest => LoadBalancerShown { policy: "least_request", key: None },
+        LoadBalancer::RingHash { key: HashKey::Header(name), .. } => {
+            LoadBalancerShown { policy: "ring_hash", key: Some(KeyShown { header: name.to_string() }) }
+        }
+    }
+}

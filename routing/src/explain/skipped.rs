@@ -1,0 +1,43 @@
+//! Matches that were tried and did not take the request, each with the condition that does not hold.
+
+use super::answer::{RuleShown, Skipped};
+use crate::decide::{Mismatch, Request, Selected, header, mismatch};
+use crate::table::{Route, VirtualHost};
+
+/// Those before the route that was taken; all of the host's when none was.
+pub(super) fn skipped(selected: &Selected<'_>, request: &Request<'_>) -> Vec<Skipped> {
+    let of = |host: &VirtualHost, taken: Option<&Route>| {
+        let before = host.routes.iter().take_while(|route| taken.is_none_or(|taken| !std::ptr::eq(*route, taken)));
+        before.filter_map(|route| skip(route, request)).collect()
+    };
+    match selected {
+        Selected::Nobody => Vec::new(),
+        Selected::Host(host) => of(host, None),
+        Selected::Route(host, route) => of(host, Some(route)),
+    }
+}
+
+fn skip(route: &Route, request: &Request<'_>) -> Option<Skipped> {
+    let mismatch = mismatch(route.condition.as_ref()?, request)?;
+    Some(Skipped { rule: RuleShown::new(&route.rule), message: said(mismatch, request) })
+}
+
+fn said(mismatch: Mismatch<'_>, request: &Request<'_>) -> String {
+    let found = |name: &str| match header(name, request) {
+        Some(value) => format!("is {:?}", String::from_utf8_lossy(&value)),
+        None => "is absent".to_owned(),
+    };
+    match mismatch {
+        Mismatch::Uri(wanted) => format!("path {:?}, wants {wanted}", request.path),
+        Mismatch::Method(wanted) => format!("method {}, wants {wanted}", request.method),
+        Mismatch::Authority(wanted) => format!("authority {:?}, wants {wanted}", request.authority),
+        Mismatch::Header(wanted) => match &wanted.value {
+            Some(value) => format!("header {} {}, wants {value}", wanted.name, found(&wanted.name)),
+            None => format!("header {} is absent, wants it present", wanted.name),
+        },
+        Mismatch::WithoutHeader(unwanted) => match &unwanted.value {
+            Some(value) => format!("header {} {}, must not be {value}", unwanted.name, found(&unwanted.name)),
+            None => format!("header {} is present, must not be", unwanted.name),
+        },
+    }
+}

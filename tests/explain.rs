@@ -1,0 +1,84 @@
+//! What `meshlet explain` says of a request is what becomes of it.
+
+use std::process::Command;
+
+use harness::{Node, binary, mesh_rule};
+use meshlet_sandbox::HttpCall;
+use serde_json::Value;
+
+const URL: &str = "http://httpping-without-sidecar:8080";
+
+/// The explanation of a call from a pod, by the manifests that the daemon runs on.
+fn explain(node: &Node, pod: &str, call: &HttpCall) -> Value {
+    let mut command = Command::new(binary());
+    command.args(["explain", &format!("infra-jinsu-lab/{pod}"), "-o", "json", "-f"]).arg(node.sandbox.manifests());
+    command.args(["--to", &format!("{URL}{}", call.path), "-X", &call.method, "-H", &format!("host: {}", call.host)]);
+    for (name, value) in &call.headers {
+        command.args(["-H", &format!("{name}: {value}")]);
+    }
+    let output = command.output().expect("meshlet explain ran");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn text<'v>(answer: &'v Value, pointer: &str) -> &'v str {
+    answer.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[test]
+fn given_matches_when_requests_are_sent_then_each_goes_where_explain_says() {
+    let mut node = Node::new();
+    node.apply(&mesh_rule(
+        "  http:
+  - match: [{uri: {prefix: /v2}}, {headers: {x-user: {regex: 'ali.*'}}}]
+    route: [{destination: {host: httpping-without-sidecar, subset: v2}}]
+  - match: [{method: {exact: PUT}}]
+    route: [{destination: {host: httpping-without-sidecar, subset: v9}}]
+  - match: [{uri: {exact: /one}}]
+    route: [{destination: {host: httpping-without-sidecar, subset: v1}}]",
+    ));
+    let alice = vec![("x-user".to_owned(), "alice".to_owned())];
+    for (method, path, headers) in [
+        ("GET", "/v2/x?y", vec![]),
+        ("GET", "/", alice),
+        ("GET", "/one", vec![]),
+        ("GET", "/a/../one", vec![]),
+        ("PUT", "/one", vec![]),
+        ("GET", "/none", vec![]),
+    ] {
+        let call = HttpCall { method: method.into(), path: path.into(), headers, count: 5, ..node.get() };
+        let said = explain(&node, "marked", &call);
+        for answer in node.client("marked").http(&call).expect("answers") {
+            match text(&said, "/verdict") {
+                "route" => {
+                    let pod = answer.pod.unwrap_or_default();
+                    assert!(pod.starts_with(text(&said, "/destinations/0/subset")), "{path}: {pod}, {said:#}");
+                }
+                "respond" => {
+                    let status = said.pointer("/response/status").and_then(Value::as_u64);
+                    assert_eq!((answer.status.map(u64::from), answer.pod), (status, None), "{path}: {said:#}");
+                }
+                other => panic!("{path}: {other}, {said:#}"),
+            }
+        }
+    }
+    assert_eq!(text(&explain(&node, "unmarked", &node.get()), "/verdict"), "bypass");
+}
+
+#[test]
+fn given_a_consistent_hash_when_requests_are_sent_then_the_pod_is_the_one_explain_picks() {
+    let mut node = Node::new();
+    node.apply(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: rule, namespace: infra-jinsu-lab}\n\
+         spec: {host: httpping-without-sidecar, trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: foo}}}}\n",
+    );
+    for value in 0..10 {
+        let call = HttpCall { headers: vec![("foo".to_owned(), format!("value-{value}"))], count: 3, ..node.get() };
+        let said = explain(&node, "marked", &call);
+        assert_eq!(said.pointer("/pick/sticky"), Some(&Value::Bool(true)), "{said:#}");
+        for answer in node.ask("marked", &call) {
+            let address = node.ip(answer.pod.as_deref().unwrap_or_default());
+            assert_eq!(text(&said, "/pick/endpoint"), format!("{address}:80"), "{said:#}");
+        }
+    }
+}
