@@ -138,3 +138,28 @@ fn given_what_cannot_be_answered_then_the_exit_code_says_why() {
     assert_eq!(output.status.code(), Some(65));
     assert!(String::from_utf8_lossy(&output.stderr).contains("broken.yaml:1: is not YAML"), "{output:?}");
 }
+
+/// Words of a command line with single quotes.
+fn words(line: &str) -> Vec<String> {
+    let parts = line.split('\'').enumerate();
+    let of = |(index, part): (usize, &str)| match index % 2 {
+        0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
+        _ => vec![part.to_owned()],
+    };
+    parts.flat_map(of).collect()
+}
+
+#[test]
+fn given_the_readmes_questions_then_the_answers_it_shows_are_the_real_ones() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let readme = std::fs::read_to_string(root.join("README.md")).expect("the README");
+    let shown: Vec<&str> = readme.split("```console\n$ meshlet ").skip(1).collect();
+    assert_eq!(shown.len(), 4, "the four founding questions");
+    for block in shown {
+        let (command, rest) = block.split_once('\n').expect("a command and its output");
+        let (expected, _) = rest.split_once("```").expect("the end of the block");
+        let mut meshlet = Command::new(env!("CARGO_BIN_EXE_meshlet"));
+        let output = meshlet.args(words(command)).current_dir(example("")).output().expect("meshlet ran");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{command}");
+    }
+}
