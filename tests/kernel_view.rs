@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use harness::{Node, binary, daemon_command, mesh_rule, sandbox};
-use meshlet_sandbox::Layout;
+use meshlet_sandbox::{Daemon, Layout, PodSpec, ServiceSpec};
 
 fn bpftool(arguments: &[&str]) -> String {
     let output = Command::new("bpftool").args(arguments).output().expect("bpftool (Debian package bpftool)");
@@ -52,6 +52,27 @@ fn given_a_running_daemon_then_bpftool_shows_programs_and_maps_by_name_and_unins
     assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
     assert!(!bpftool(&["cgroup", "tree", text(&kubepods)]).contains("meshlet"), "no program is attached");
     assert!(!node.sandbox.bpffs().join("meshlet").exists(), "no pin is left");
+}
+
+#[test]
+fn given_a_dry_run_then_it_says_what_it_would_capture_and_nothing_is_attached_or_opened() {
+    let mut sandbox = sandbox(Layout::Systemd);
+    sandbox.add_pod(Node::server("v1-a", "v1")).expect("a server");
+    let marked = PodSpec::new("infra-jinsu-lab", "marked").label("sidecar.istio.io/inject", "true");
+    let marked = sandbox.add_pod(marked).expect("a pod");
+    let service =
+        ServiceSpec::new("infra-jinsu-lab", "httpping-without-sidecar", 8080, 80).selecting("app", "httpping");
+    let address = sandbox.add_service(service).expect("a service");
+    let rule = mesh_rule("  http:\n  - route: [{destination: {host: httpping-without-sidecar, subset: v1}}]");
+    sandbox.apply("rule.yaml", &rule).expect("a rule");
+    let mut daemon = Daemon::start(&sandbox, &binary(), &["--dry-run"]).expect("a daemon");
+    daemon.wait_in_force(&sandbox).expect("in force");
+    let log = daemon.log();
+    let said = format!("would capture pod=infra-jinsu-lab/marked reason=\"PodInjection\" services={address}:8080");
+    assert!(log.contains(&said), "{said} is not in:\n{log}");
+    assert!(!bpftool(&["cgroup", "tree", text(&sandbox.kubepods())]).contains("meshlet"), "nothing is attached");
+    let listening = sandbox.client(&marked).expect("a client").listening().expect("ports");
+    assert_eq!(listening, Vec::<u16>::new(), "no listener in the pod");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The node loop: what is written and what runs here, made true in the kernel and in the workers. One task, one writer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,7 +78,7 @@ impl Node {
         for path in &settings.filename {
             watch.add(path);
         }
-        if held.is_none() {
+        if held.is_none() && !settings.dry_run {
             tracing::warn!(root = %cgroup_root.display(), "no kubepods cgroup yet: waiting for the kubelet to make one");
         }
         Ok(Self {
@@ -128,6 +129,14 @@ impl Node {
     fn round(&mut self, woken: bool) -> anyhow::Result<bool> {
         self.kernel.flush_log();
         let changed = self.read(woken);
+        if self.settings.dry_run {
+            let verdicts = self.verdicts();
+            if changed {
+                self.rehearse(&verdicts);
+            }
+            self.report(&verdicts, changed);
+            return Ok(false);
+        }
         if self.held.is_none() {
             self.held = Self::hold(&self.cgroup_root, &self.settings.bpffs)?;
         }
@@ -225,6 +234,19 @@ impl Node {
         Ok(())
     }
 
+    /// Says what would be captured.
+    fn rehearse(&mut self, verdicts: &[(Pod, Verdict)]) {
+        self.published.forget();
+        for (pod, verdict) in verdicts.iter().filter(|(_, verdict)| verdict.captured) {
+            let scope = Scope { namespace: Arc::clone(&pod.namespace), labels: Arc::clone(&pod.labels) };
+            let table = self.published.table(&self.world, &scope);
+            let services: Vec<String> =
+                table.ruled().map(|(address, port)| SocketAddr::new(address, port).to_string()).collect();
+            let name = format!("{}/{}", pod.namespace, pod.name);
+            tracing::info!(pod = %name, reason = verdict.reason, services = %services.join(" "), "would capture");
+        }
+    }
+
     /// From here on the pod's connects are native; what it has under way ends in its own time.
     fn release(&mut self, uid: &str) {
         if let Some(pod) = self.enrolled.remove(uid) {
@@ -278,6 +300,6 @@ impl Node {
             tracing::info!(generation = self.generation, services, "in force");
         }
         self.status.config.store(Arc::new(Config { generation: self.generation, inputs, pods, services }));
-        self.status.ready.store(self.links.is_some(), Ordering::Relaxed);
+        self.status.ready.store(self.links.is_some() || self.settings.dry_run, Ordering::Relaxed);
     }
 }

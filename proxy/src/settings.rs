@@ -51,6 +51,9 @@ pub(crate) struct RunArgs {
     /// One line per request on stdout.
     #[arg(long, env = "MESHLET_ACCESS_LOG", value_enum, default_value_t = AccessLog::Off)]
     pub(crate) access_log: AccessLog,
+    /// Decide and report, redirect nothing: no program is attached and no pod is touched.
+    #[arg(long, env = "MESHLET_DRY_RUN", action = ArgAction::SetTrue)]
+    pub(crate) dry_run: bool,
     /// Let the kernel programs report rare events (refusals, failed binds) to the log.
     #[arg(long, env = "MESHLET_BPF_LOG", action = ArgAction::SetTrue)]
     pub(crate) bpf_log: bool,

@@ -53,11 +53,16 @@ pub(crate) fn run(arguments: RunArgs) -> anyhow::Result<ExitCode> {
         health: door(arguments.health, "--health")?,
     };
     let threads = arguments.workers.map_or_else(std::thread::available_parallelism, Ok).unwrap_or(NonZeroUsize::MIN);
-    kernel::mount_bpffs(&arguments.bpffs)?;
-    let held = Node::hold(&cgroup_root, &arguments.bpffs)?;
+    let held = if arguments.dry_run {
+        None
+    } else {
+        kernel::mount_bpffs(&arguments.bpffs)?;
+        Node::hold(&cgroup_root, &arguments.bpffs)?
+    };
     let kernel = Kernel::load(arguments.failure_policy, threads, arguments.bpf_log)?;
     let beat = Arc::clone(&kernel.beat);
     let workers = Workers::start(threads, Arc::new(move |worker| beat.tick(worker)), arguments.access_log)?;
+    kernel.beat.wait()?;
     let node = Node::new(arguments, cgroup_root, held, kernel, workers)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
     runtime.block_on(serve(node, doors))?;

@@ -5,11 +5,15 @@
 use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use meshlet_wire::BEAT_WORKERS;
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use rustix::time::{ClockId, clock_gettime};
+
+/// Threads start within milliseconds; on a machine that is swamped it may take longer.
+const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// One page of the heartbeat map, shared with the hooks. What is published is the *oldest* beat of all workers, so that one
 /// wedged worker is enough to let its pods' new connections fail open.
@@ -40,9 +44,25 @@ impl Heartbeat {
     pub(crate) fn tick(&self, worker: usize) {
         let Some(own) = self.workers.get(worker) else { return };
         own.store(now(), Ordering::Relaxed);
-        let oldest = self.workers.iter().map(|beat| beat.load(Ordering::Relaxed)).min().unwrap_or(0);
         // SAFETY: the mapping is never unmapped.
-        unsafe { &*self.published }.store(oldest, Ordering::Relaxed);
+        unsafe { &*self.published }.store(self.oldest(), Ordering::Relaxed);
+    }
+
+    /// Waits until every worker has ticked once: before that the hooks would take a daemon that has just started for a dead
+    /// one.
+    pub(crate) fn wait(&self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        while self.oldest() == 0 {
+            if began.elapsed() > START_LIMIT {
+                bail!("a worker thread has not started within {} s: is the machine out of CPU?", START_LIMIT.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    fn oldest(&self) -> u64 {
+        self.workers.iter().map(|beat| beat.load(Ordering::Relaxed)).min().unwrap_or(0)
     }
 }
 
