@@ -44,15 +44,16 @@ impl Heartbeat {
     pub(crate) fn tick(&self, worker: usize) {
         let Some(own) = self.workers.get(worker) else { return };
         own.store(now(), Ordering::Relaxed);
-        // SAFETY: the mapping is never unmapped.
-        unsafe { &*self.published }.store(self.oldest(), Ordering::Relaxed);
+        let oldest = self.workers.iter().map(|beat| beat.load(Ordering::Relaxed)).min().unwrap_or(0);
+        // Beats only grow; another worker may have published a later one meanwhile.
+        self.published().fetch_max(oldest, Ordering::Relaxed);
     }
 
     /// Waits until every worker has ticked once: before that the hooks would take a daemon that has just started for a dead
     /// one.
     pub(crate) fn wait(&self) -> anyhow::Result<()> {
         let began = Instant::now();
-        while self.oldest() == 0 {
+        while self.published().load(Ordering::Relaxed) == 0 {
             if began.elapsed() > START_LIMIT {
                 bail!("a worker thread has not started within {} s: is the machine out of CPU?", START_LIMIT.as_secs());
             }
@@ -61,8 +62,9 @@ impl Heartbeat {
         Ok(())
     }
 
-    fn oldest(&self) -> u64 {
-        self.workers.iter().map(|beat| beat.load(Ordering::Relaxed)).min().unwrap_or(0)
+    fn published(&self) -> &AtomicU64 {
+        // SAFETY: the mapping is never unmapped, and the cell is only touched through atomics.
+        unsafe { &*self.published }
     }
 }
 
