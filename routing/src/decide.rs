@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::balance::hash;
-use crate::model::{HashKey, HeaderMatch, StringMatch};
+use crate::hash_key;
+use crate::model::{HeaderMatch, StringMatch};
 use crate::table::{Cluster, Route as TableRoute, RouteMatch, RuleRef, Table, Target, VirtualHost};
 
 /// What a client dialled.
@@ -28,6 +28,8 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// Names in lower case, lines in order.
     pub headers: &'a [(&'a str, &'a [u8])],
+    /// The client pod's address, where there is one.
+    pub source: Option<IpAddr>,
 }
 
 /// Why something happened: one stable word, the same in logs, metrics, `explain` and on the live page.
@@ -81,6 +83,8 @@ pub struct Route<'t> {
     pub rule: &'t Arc<RuleRef>,
     /// Hash for a consistent-hash balancer; `None` when the request lacks what is hashed: any endpoint.
     pub key: Option<u64>,
+    /// Values of `Set-Cookie` lines for the response: cookies that a consistent hash found missing and made.
+    pub cookies: Vec<String>,
     /// Why.
     pub reason: Reason,
 }
@@ -132,12 +136,16 @@ pub fn decide<'t>(table: &'t Table, dialled: Dialled, request: &Request<'_>, dra
             rule: Some(&route.rule),
             reason: Reason::NoHealthyEndpoint,
         }),
-        Some(Target::Cluster(cluster)) => Decision::Route(Route {
-            cluster,
-            rule: &route.rule,
-            key: key(&route.action.keys, request),
-            reason: route.reason,
-        }),
+        Some(Target::Cluster(cluster)) => {
+            let hashed = hash_key::hash(&route.action.keys, request, draw);
+            Decision::Route(Route {
+                cluster,
+                rule: &route.rule,
+                key: hashed.key,
+                cookies: hashed.cookies,
+                reason: route.reason,
+            })
+        }
     }
 }
 
@@ -229,23 +237,6 @@ pub(crate) fn header<'a>(name: &str, request: &Request<'a>) -> Option<Cow<'a, [u
             Some(all.join(&b","[..]).into())
         }
     }
-}
-
-/// Combines the hashes of what the request carries, as Envoy does
-/// (envoy source/common/http/hash_policy.cc, HashPolicyImpl::generateHash).
-fn key(keys: &[HashKey], request: &Request<'_>) -> Option<u64> {
-    let mut combined: Option<u64> = None;
-    for HashKey::Header(name) in keys {
-        let mut values: Vec<&[u8]> =
-            request.headers.iter().filter(|(found, _)| *found == &**name).map(|(_, value)| *value).collect();
-        if values.is_empty() {
-            continue;
-        }
-        values.sort_unstable();
-        let next = hash(&values.concat());
-        combined = Some(combined.map_or(0, |old| old.rotate_left(1)) ^ next);
-    }
-    combined
 }
 
 /// Host without its port, whatever the port's value; an IPv6 address keeps its brackets.

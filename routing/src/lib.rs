@@ -8,6 +8,7 @@ pub mod decide;
 pub mod enrol;
 pub mod explain;
 pub mod fault;
+mod hash_key;
 pub mod manifest;
 pub mod model;
 pub mod table;

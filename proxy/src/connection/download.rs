@@ -25,6 +25,18 @@ pub(crate) struct Response {
     pub(crate) head: ResponseHead,
     /// As it is sent.
     out: Vec<u8>,
+    /// Values of `Set-Cookie` lines that it gets on its way.
+    pub(crate) cookies: Vec<String>,
+}
+
+impl Response {
+    /// Writes the final head.
+    fn write(&mut self, bytes: &[u8], close: bool) {
+        forward::response(&mut self.out, &self.head, bytes, close);
+        for cookie in &self.cookies {
+            forward::append(&mut self.out, b"set-cookie", cookie.as_bytes());
+        }
+    }
 }
 
 /// A response that was delivered.
@@ -99,10 +111,10 @@ impl Download<'_> {
         body: &mut Body,
         close: bool,
     ) -> Result<(), Failure> {
-        let Response { head, out } = &mut *self.response;
+        self.response.write(buffer.filled(), close);
+        let Response { head, out, .. } = &mut *self.response;
         let held = &buffer.filled()[head.length..];
         let used = body.advance(held).map_err(|_| Failure::Nonsense)?;
-        forward::response(out, head, buffer.filled(), close);
         self.progress.answered.set(true);
         write.write_all_buf(&mut out.chain(&held[..used])).await.map_err(|_| Failure::ClientGone)?;
         self.progress.sent.set(used as u64);
@@ -136,8 +148,8 @@ impl Download<'_> {
         if !self.request.is_upgrade() {
             return Err(Failure::Nonsense);
         }
-        let Response { head, out } = &mut *self.response;
-        forward::response(out, head, buffer.filled(), false);
+        self.response.write(buffer.filled(), false);
+        let Response { head, out, .. } = &mut *self.response;
         self.progress.answered.set(true);
         write.write_all_buf(&mut out.chain(&buffer.filled()[head.length..])).await.map_err(|_| Failure::ClientGone)?;
         Ok(Delivered { answered, reusable: false, close: true, switched: true })

@@ -68,12 +68,13 @@ async fn request(
     let Downstream { worker, pod, dialled, .. } = downstream;
     let started = Instant::now();
     let bytes = incoming.buffer.filled();
-    let plan = route::plan(&pod.client.table.load(), *dialled, &heads.request, bytes, worker.draw.next_u32());
+    let plan = route::plan(&pod.client, *dialled, &heads.request, bytes, worker.draw.next_u32());
     let request_id = heads.request.fields.value(bytes, "x-request-id").is_none().then(|| worker.draw.request_id());
     let texts = downstream.logs().then(|| RequestTexts::new(&heads.request, bytes, request_id.as_ref()));
     let progress = Progress::default();
     let (end, mut record) = match &plan {
-        Plan::Forward { target, route } => {
+        Plan::Forward { target, route, cookies } => {
+            heads.response.cookies.clone_from(cookies);
             forward::request(&mut heads.out, &heads.request, bytes, request_id.as_ref());
             let mut record = Record::new(started, target.name(), route);
             (exchange(downstream, target, incoming, write, heads, &progress, &mut record).await, record)

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use meshlet_routing::decide::{Decision, Dialled, Request, decide};
-use meshlet_routing::table::{Cluster, Table};
+use meshlet_routing::table::Cluster;
 
+use super::Client;
 use super::report::PASSTHROUGH_CLUSTER;
 use crate::protocol::http1::MAX_FIELDS;
 use crate::protocol::http1::request::RequestHead;
@@ -17,6 +18,8 @@ pub(crate) enum Plan {
         target: Target,
         /// Envoy's name of the route.
         route: Arc<str>,
+        /// Values of `Set-Cookie` lines for the response.
+        cookies: Vec<String>,
     },
     /// The proxy answers.
     Answer {
@@ -60,7 +63,7 @@ pub(crate) fn details(flag: &str) -> &'static str {
 }
 
 /// Decides about the request whose head is in `bytes`.
-pub(crate) fn plan(table: &Table, dialled: Dialled, head: &RequestHead, bytes: &[u8], draw: u32) -> Plan {
+pub(crate) fn plan(client: &Client, dialled: Dialled, head: &RequestHead, bytes: &[u8], draw: u32) -> Plan {
     // No rule can match a tunnel: it has no path.
     if head.method == "CONNECT" {
         return Plan::Answer { status: 404, flag: "NR", body: "", route: Arc::default() };
@@ -72,13 +75,17 @@ pub(crate) fn plan(table: &Table, dialled: Dialled, head: &RequestHead, bytes: &
         count += 1;
     }
     let headers = &headers[..count];
-    let request = Request { method: &head.method, authority: &head.authority, path: &head.path, headers };
-    match decide(table, dialled, &request, draw) {
+    let source = Some(client.address.into());
+    let request = Request { method: &head.method, authority: &head.authority, path: &head.path, headers, source };
+    match decide(&client.table.load(), dialled, &request, draw) {
         Decision::Route(route) => Plan::Forward {
             target: Target::Cluster(Arc::clone(route.cluster), route.key),
             route: Arc::clone(&route.rule.name),
+            cookies: route.cookies,
         },
-        Decision::Passthrough(_) => Plan::Forward { target: Target::Dialled, route: Arc::default() },
+        Decision::Passthrough(_) => {
+            Plan::Forward { target: Target::Dialled, route: Arc::default(), cookies: Vec::new() }
+        }
         Decision::Respond(respond) => Plan::Answer {
             status: respond.status,
             flag: respond.flag,

@@ -1,5 +1,7 @@
 //! (cluster, key, draw) → endpoint. Each worker keeps one [`Balance`] per client pod and cluster, as each sidecar would.
 
+mod keys;
+mod maglev;
 mod ring_hash;
 #[cfg(test)]
 mod tests;
@@ -9,7 +11,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-pub(crate) use ring_hash::Ring;
+pub(crate) use keys::Keys;
 pub(crate) use ring_hash::hash;
 
 use crate::model::{Endpoint, LoadBalancer};
@@ -68,11 +70,11 @@ impl Balance {
 
     fn choose(&mut self, cluster: &Cluster, key: Option<u64>, draw: u64) -> Option<SocketAddr> {
         let endpoints = &cluster.endpoints;
-        let endpoint = match (&cluster.load_balancer, &cluster.ring) {
+        let endpoint = match (&cluster.load_balancer, &cluster.keys) {
             (LoadBalancer::RoundRobin, _) => self.next(endpoints, draw),
-            (LoadBalancer::RingHash { .. }, Some(ring)) => endpoints.get(ring.pick(key.unwrap_or(draw))?),
             (LoadBalancer::LeastRequest, _) => self.less_busy(endpoints, draw),
-            (LoadBalancer::Random | LoadBalancer::RingHash { .. }, _) => at(endpoints, draw),
+            (LoadBalancer::Random, _) | (_, None) => at(endpoints, draw),
+            (_, Some(keys)) => endpoints.get(keys.pick(key.unwrap_or(draw), |_| true)?),
         };
         endpoint.map(|endpoint| endpoint.address)
     }

@@ -9,7 +9,12 @@ const LARGEST: u32 = 8 * 1024 * 1024;
 
 /// XXH64 with seed 0, as Envoy hashes keys and points.
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    XxHash64::oneshot(0, bytes)
+    hash_seeded(0, bytes)
+}
+
+/// XXH64.
+pub(super) fn hash_seeded(seed: u64, bytes: &[u8]) -> u64 {
+    XxHash64::oneshot(seed, bytes)
 }
 
 /// Points in ascending order, each with the index of its endpoint.
@@ -37,10 +42,11 @@ impl Ring {
         Self { points: points.into() }
     }
 
-    /// The index of the endpoint that owns `key`.
-    pub(crate) fn pick(&self, key: u64) -> Option<usize> {
+    /// The index of the endpoint that owns `key`; where it is not usable, that of the next point whose endpoint is.
+    pub(crate) fn pick(&self, key: u64, usable: impl Fn(usize) -> bool) -> Option<usize> {
         let next = self.points.partition_point(|(point, _)| *point < key);
-        let (_, index) = self.points.get(next).or_else(|| self.points.first())?;
-        usize::try_from(*index).ok()
+        let (before, behind) = self.points.split_at(next);
+        let owners = behind.iter().chain(before).filter_map(|(_, index)| usize::try_from(*index).ok());
+        owners.into_iter().find(|index| usable(*index))
     }
 }

@@ -1,11 +1,13 @@
 //! The answer's form: the contract's JSON.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::decide::Request;
 use crate::enrol::Verdict;
+use crate::model::HashKey;
 use crate::table::RuleRef;
 
 /// The answer.
@@ -103,11 +105,15 @@ pub struct LoadBalancerShown {
     pub key: Option<KeyShown>,
 }
 
-/// What is hashed.
+/// What is hashed: `{"header": "foo"}`.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "contract.md describes every field")]
-pub struct KeyShown {
-    pub header: String,
+pub enum KeyShown {
+    Header(String),
+    Cookie(String),
+    QueryParameter(String),
+    SourceIp(bool),
 }
 
 /// The endpoint that this seed draws.
@@ -197,6 +203,28 @@ impl Explanation {
             not_used: Vec::new(),
             skipped: Vec::new(),
             objects: None,
+        }
+    }
+}
+
+impl KeyShown {
+    pub(super) fn new(key: &HashKey) -> Self {
+        match key {
+            HashKey::Header(name) => Self::Header(name.to_string()),
+            HashKey::Cookie(cookie) => Self::Cookie(cookie.name.to_string()),
+            HashKey::QueryParameter(name) => Self::QueryParameter(name.to_string()),
+            HashKey::SourceIp => Self::SourceIp(true),
+        }
+    }
+}
+
+impl fmt::Display for KeyShown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(f, "header {name}"),
+            Self::Cookie(name) => write!(f, "cookie {name}"),
+            Self::QueryParameter(name) => write!(f, "query parameter {name}"),
+            Self::SourceIp(_) => f.write_str("the client's address"),
         }
     }
 }

@@ -20,7 +20,7 @@ pub use answer::{
 use crate::balance::{Balance, mix};
 use crate::decide::{Decision, Dialled, Request, Selected, decide, normalize_path, select, without_port};
 use crate::enrol::{Verdict, enrol};
-use crate::model::{HashKey, Hostname, LoadBalancer, Pod, Protocol, World};
+use crate::model::{Hostname, LoadBalancer, Pod, Protocol, World};
 use crate::table::{Cluster, Leg, Route, Scope, Table, Target, View};
 
 /// Who asks.
@@ -65,7 +65,11 @@ pub struct Question<'q> {
 pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
     let (mut explanation, scope) = about_client(world, &question.client);
     let path = normalize_path(question.request.path);
-    let request = Request { path: &path, ..question.request };
+    let source = match &question.client {
+        Client::Pod(pod) => pod.addresses.first().copied(),
+        Client::Imaginary(_) => question.request.source,
+    };
+    let request = Request { path: &path, source, ..question.request };
     explanation.request = Some(RequestShown::new(&request));
     let Some(scope) = scope else {
         explanation.not_used = losers::of_native(world, question.host, &client_namespace(&question.client));
@@ -191,7 +195,7 @@ impl Explanation {
                 (self.verdict, self.reason) = ("route", route.reason.as_str());
                 self.policy = Some(PolicyShown::in_force());
                 let picked = Balance::new().pick(route.cluster, route.key, mix(seed.wrapping_add(1)), &[]);
-                let hashed = matches!(route.cluster.load_balancer, LoadBalancer::RingHash { .. });
+                let hashed = route.cluster.load_balancer.hash_key().is_some();
                 self.pick = picked.map(|picked| Pick {
                     subset: route.cluster.subset.as_deref().map(str::to_owned),
                     endpoint: picked.address.to_string(),
@@ -242,12 +246,12 @@ fn endpoints(cluster: &Cluster) -> Vec<String> {
 }
 
 fn balancer(load_balancer: &LoadBalancer) -> LoadBalancerShown {
-    match load_balancer {
-        LoadBalancer::RoundRobin => LoadBalancerShown { policy: "round_robin", key: None },
-        LoadBalancer::Random => LoadBalancerShown { policy: "random", key: None },
-        LoadBalancer::LeastRequest => LoadBalancerShown { policy: "least_request", key: None },
-        LoadBalancer::RingHash { key: HashKey::Header(name), .. } => {
-            LoadBalancerShown { policy: "ring_hash", key: Some(KeyShown { header: name.to_string() }) }
-        }
-    }
+    let policy = match load_balancer {
+        LoadBalancer::RoundRobin => "round_robin",
+        LoadBalancer::Random => "random",
+        LoadBalancer::LeastRequest => "least_request",
+        LoadBalancer::RingHash { .. } => "ring_hash",
+        LoadBalancer::Maglev { .. } => "maglev",
+    };
+    LoadBalancerShown { policy, key: load_balancer.hash_key().map(KeyShown::new) }
 }

@@ -31,7 +31,7 @@ fn ask(rules: &str, headers: &[(&str, &[u8])]) -> Explanation {
         host: "web",
         address: None,
         port: 80,
-        request: Request { method: "GET", authority: "web", path: "/a?b", headers },
+        request: Request { method: "GET", authority: "web", path: "/a?b", headers, source: None },
         seed: 1,
     };
     explain(&World::assemble(&valid), &question)

@@ -13,8 +13,11 @@ pub struct DestinationRule {
     pub host: HostPattern,
     /// Namespaces whose clients may use it.
     pub export_to: ExportTo,
+    /// `spec.workloadSelector.matchLabels`: only clients of the rule's own namespace with all these labels use it; such a
+    /// rule is private whatever its `exportTo`.
+    pub selector: Option<Labels>,
     /// `spec.trafficPolicy`.
-    pub policy: TrafficPolicy,
+    pub policy: Option<TrafficPolicy>,
     /// `spec.subsets`, names unique.
     pub subsets: Vec<Subset>,
 }

@@ -2,6 +2,7 @@
 
 mod destination_rule;
 mod host;
+mod load_balancer;
 mod object;
 mod pod;
 mod service;
@@ -11,11 +12,12 @@ mod virtual_service;
 
 pub use destination_rule::{DestinationRule, Subset};
 pub use host::{HostPattern, Hostname};
+pub use load_balancer::{HashCookie, HashKey, LoadBalancer};
 pub use object::{Creation, ExportTo, Kind, ObjectRef};
 pub use pod::{Namespace, Pod};
 pub use service::{Endpoint, Labels, Protocol, Service, ServicePort};
 pub use string_match::{HeaderMatch, StringMatch};
-pub use traffic_policy::{HashKey, LoadBalancer, TrafficPolicy};
+pub use traffic_policy::TrafficPolicy;
 pub use virtual_service::{Destination, HttpMatch, HttpRule, Split, VirtualService};
 
 /// Everything known about the mesh at one moment; the order of objects has no meaning.

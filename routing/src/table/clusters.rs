@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::rules::{Policy, View};
-use crate::balance::Ring;
+use super::destination_rules::Policy;
+use super::rules::View;
+use crate::balance::Keys;
 use crate::model::{Endpoint, HashKey, Hostname, LoadBalancer, Protocol, Service, ServicePort, Subset, TrafficPolicy};
 
 /// What a destination names: one port of a service, or a part of its endpoints.
@@ -28,7 +29,7 @@ pub struct Cluster {
     pub original_destination: bool,
     /// The ready endpoints, in ascending order of address.
     pub endpoints: Arc<[Endpoint]>,
-    pub(crate) ring: Option<Ring>,
+    pub(crate) keys: Option<Keys>,
 }
 
 /// Where a destination leads.
@@ -86,10 +87,7 @@ impl<'v, 'w> Clusters<'v, 'w> {
         let load_balancer = of_subset.or_else(|| {
             port_level.map_or_else(|| policy.traffic?.load_balancer.as_ref(), |policy| policy.load_balancer.as_ref())
         })?;
-        match load_balancer {
-            LoadBalancer::RingHash { key, .. } => Some(key.clone()),
-            LoadBalancer::RoundRobin | LoadBalancer::Random | LoadBalancer::LeastRequest => None,
-        }
+        load_balancer.hash_key().cloned()
     }
 
     /// Whether a DestinationRule changes how the service's own default route balances on `port`.
@@ -133,10 +131,7 @@ fn cluster(service: &Service, port: &ServicePort, policy: &Policy<'_>, subset: O
     };
     let endpoints: Arc<[Endpoint]> = port.endpoints.iter().filter(selects).cloned().collect();
     let load_balancer = compose(policy.traffic, subset.map(|subset| &subset.policy), port.number);
-    let ring = match &load_balancer {
-        LoadBalancer::RingHash { minimum_size, .. } => Some(Ring::new(&endpoints, *minimum_size)),
-        LoadBalancer::RoundRobin | LoadBalancer::Random | LoadBalancer::LeastRequest => None,
-    };
+    let keys = Keys::new(&load_balancer, &endpoints);
     let name = format!("outbound|{}|{}|{}", port.number, subset.map_or("", |subset| &subset.name), service.host);
     Cluster {
         name: name.into(),
@@ -148,7 +143,7 @@ fn cluster(service: &Service, port: &ServicePort, policy: &Policy<'_>, subset: O
         load_balancer,
         original_destination: service.addresses.is_empty(),
         endpoints,
-        ring,
+        keys,
     }
 }
 

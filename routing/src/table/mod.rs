@@ -1,9 +1,10 @@
 //! What a connection looks up: compiled for one client scope, immutable, shared by every pod of that scope.
 //!
-//! [`rules`] picks the virtual services and destination rules that the scope sees, [`clusters`] turns a (host, port,
+//! [`rules`] picks the virtual services that the scope sees and [`destination_rules`] the policies, [`clusters`] turns a (host, port,
 //! subset) into endpoints and a policy, [`virtual_host`] compiles routes, [`domains`] says under which names they live.
 
 mod clusters;
+mod destination_rules;
 mod domains;
 mod rules;
 #[cfg(test)]

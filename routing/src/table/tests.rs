@@ -75,7 +75,7 @@ fn ask(table: &Table, (address, port): (&str, u16), request: &Request<'_>, draw:
 }
 
 fn get<'a>(authority: &'a str, path: &'a str) -> Request<'a> {
-    Request { method: "GET", authority, path, headers: &[] }
+    Request { method: "GET", authority, path, headers: &[], source: None }
 }
 
 fn web(subset: &str) -> String {
@@ -170,7 +170,7 @@ fn given_several_routes_then_the_first_in_the_manifest_wins() {
         ("GET", "/apiary", &[], web("")),
         ("GET", "/API", &[], "404 NR".to_owned()),
     ] {
-        let request = Request { method, authority: "web", path, headers };
+        let request = Request { method, authority: "web", path, headers, source: None };
         assert_eq!(ask(&table, WEB, &request, 0), expected, "{method} {path} {headers:?}");
     }
 }

@@ -2,9 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::duration;
 use crate::fault::{Fault, Severity};
 use crate::manifest::Manifest;
 use crate::model::Labels;
@@ -108,6 +110,11 @@ impl<'v> Fields<'v> {
     /// A whole number from 0 to 2^32 - 1.
     pub(super) fn number(&self, key: &'static str) -> Option<u32> {
         self.expect(key, "a whole number", |value| value.as_u64().and_then(|number| u32::try_from(number).ok()))
+    }
+
+    /// A duration of zero or more.
+    pub(super) fn duration(&self, key: &'static str) -> Option<Duration> {
+        self.expect(key, "a duration such as 10s or 250ms", |value| value.as_str().and_then(duration::parse))
     }
 
     /// A port, 1 to 65535.

@@ -2,8 +2,10 @@
 
 mod assemble;
 mod destination_rule;
+mod duration;
 mod endpoint_slice;
 mod fields;
+mod load_balancer;
 mod metadata;
 mod namespace;
 mod pod;
@@ -11,6 +13,7 @@ mod service;
 mod string_match;
 #[cfg(test)]
 mod tests;
+mod traffic_policy;
 mod virtual_service;
 
 use crate::fault::Fault;

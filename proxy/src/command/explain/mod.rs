@@ -132,7 +132,8 @@ fn answer(arguments: &ExplainArgs, world: &World) -> anyhow::Result<Explanation>
             headers.push((name.as_str(), value.as_bytes()));
         }
     }
-    let request = Request { method: &arguments.method, authority: &authority, path: &to.path, headers: &headers };
+    let request =
+        Request { method: &arguments.method, authority: &authority, path: &to.path, headers: &headers, source: None };
     let question = Question {
         client,
         speech: to.speech,

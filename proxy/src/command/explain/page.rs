@@ -116,7 +116,7 @@ fn split(destination: &Destination) -> String {
     let how = match &destination.load_balancer {
         None => "no such cluster".to_owned(),
         Some(balancer) => match &balancer.key {
-            Some(key) => format!("{} by header {}", balancer.policy, key.header),
+            Some(key) => format!("{} by {key}", balancer.policy),
             None => balancer.policy.to_owned(),
         },
     };

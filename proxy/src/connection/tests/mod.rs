@@ -6,6 +6,7 @@ mod failures;
 mod http;
 mod lifecycle;
 mod opaque;
+mod policy;
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -230,6 +231,11 @@ pub(crate) fn client(protocol: Protocol, dialled: SocketAddr, endpoints: &[Socke
 }
 
 fn table(protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Table {
+    ruled(World::default(), protocol, dialled, endpoints)
+}
+
+/// With rules beside the service.
+fn ruled(rules: World, protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Table {
     let endpoint =
         |address: &SocketAddr| Endpoint { address: *address, labels: Arc::default(), ready: true, pod: None };
     let service = Service {
@@ -246,7 +252,7 @@ fn table(protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> T
         export_to: ExportTo::All,
         created: Creation::default(),
     };
-    let world = World { services: vec![service], ..World::default() };
+    let world = World { services: vec![service], ..rules };
     Table::build(&world, &Scope { namespace: "shop".into(), labels: Arc::new(Labels::new()) })
 }
 

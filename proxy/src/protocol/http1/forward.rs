@@ -56,6 +56,13 @@ pub(crate) fn response(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], clo
     out.extend_from_slice(b"\r\n");
 }
 
+/// Adds a field line to a head that is written.
+pub(crate) fn append(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.truncate(out.len().saturating_sub(b"\r\n".len()));
+    field(out, name, value);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Writes one field line.
 pub(super) fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
