@@ -80,7 +80,7 @@ fn given_a_manifest_that_becomes_wrong_when_it_is_read_then_the_last_good_one_st
     node.apply(&all_to("v1"));
     let wrong = all_to("v2").replace("spec:\n  hosts", "spec:\n  http: 5\n  hosts");
     for (text, message) in [
-        (wrong, "rule.yaml:1: VirtualService infra-jinsu-lab/rule: spec.http"),
+        (wrong, "rule.yaml:5: VirtualService infra-jinsu-lab/rule: spec.http"),
         ("kind: [".to_owned(), "rule.yaml:1: is not YAML"),
     ] {
         let text =

@@ -31,6 +31,9 @@ enum Command {
     /// One request, one answer: captured or not, which rule, which endpoints, and what was not used and why.
     #[command(after_help = command::explain::HELP)]
     Explain(Box<command::explain::ExplainArgs>),
+    /// Findings about manifests, with stable codes, file, line and column.
+    #[command(after_help = command::analyze::HELP)]
+    Analyze(command::analyze::AnalyzeArgs),
     /// Build pods on this machine and replay the founding experiment with real eBPF; prints the matrix. Needs root.
     Demo(command::demo::DemoArgs),
     /// Take away what a stopped daemon left pinned: pods are native already, this removes the last trace.
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run(arguments) => command::run::run(*arguments),
         Command::Explain(arguments) => command::explain::run(&arguments),
+        Command::Analyze(arguments) => command::analyze::run(&arguments),
         Command::Demo(arguments) => command::demo::demo(arguments),
         Command::Uninstall(arguments) => command::uninstall::uninstall(&arguments),
         Command::Version => command::version(),

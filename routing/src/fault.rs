@@ -14,13 +14,15 @@ pub enum Severity {
     Error,
 }
 
-/// Where an object was written.
+/// Where an object or a field was written; prints without the column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// File name as it was given.
     pub file: Arc<str>,
-    /// Line the object starts at, from 1.
+    /// The line it starts at, from 1.
     pub line: u64,
+    /// The column it starts at, in characters, from 1.
+    pub column: u64,
 }
 
 impl fmt::Display for Source {

@@ -3,6 +3,7 @@
 //! `manifest → validate → model → table → decide → balance`: each stage has its own types, and after `validate`
 //! nobody checks again. The shell reads files, draws numbers and moves bytes.
 
+pub mod analyze;
 pub mod balance;
 pub mod decide;
 pub mod enrol;

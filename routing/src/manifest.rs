@@ -1,4 +1,8 @@
-//! What was written: YAML or JSON text → objects, each with the place it starts at.
+//! What was written: YAML or JSON text → objects, each with the places of its fields.
+
+mod located;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -7,11 +11,44 @@ use serde_json::{Map, Value};
 use crate::fault::{Fault, Severity, Source};
 use crate::model::{Kind, ObjectRef};
 
+use located::{Located, Places};
+
 /// One object of a kind that meshlet reads, unchecked.
 #[derive(Debug, Clone)]
 pub struct Manifest {
     /// Its identity; the namespace is `default` when none was written.
     pub object: ObjectRef,
+    /// Where it starts.
+    pub source: Source,
+    /// The whole object.
+    pub body: Map<String, Value>,
+    places: Places,
+    lines_before: u64,
+}
+
+impl Manifest {
+    /// Where a field stands, by its path as in [`Fault::field`]; of one that is not written, the closest around it. The
+    /// empty path gives the object's own start.
+    #[must_use]
+    pub fn place(&self, path: &str) -> Source {
+        if path.is_empty() {
+            return self.source.clone();
+        }
+        let found = self.places.find(path);
+        let file = Arc::clone(&self.source.file);
+        Source { file, line: self.lines_before + found.line, column: found.column }
+    }
+}
+
+/// An object of a kind that this version does not read and that `analyze` has something to say about.
+#[derive(Debug, Clone)]
+pub struct Unread {
+    /// `Gateway`, `HTTPRoute`, `ServiceEntry` or `Sidecar`.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
     /// Where it starts.
     pub source: Source,
     /// The whole object.
@@ -27,6 +64,21 @@ pub struct Parsed {
     pub faults: Vec<Fault>,
     /// Number of objects of kinds that meshlet does not read.
     pub skipped: usize,
+    /// Of the objects that are not read, those that `analyze` wants to know of.
+    pub unread: Vec<Unread>,
+}
+
+/// Where a document stands.
+struct Document {
+    file: Arc<str>,
+    lines_before: u64,
+}
+
+impl Document {
+    fn source(&self, places: &Places) -> Source {
+        let start = places.start();
+        Source { file: Arc::clone(&self.file), line: self.lines_before + start.line, column: start.column }
+    }
 }
 
 /// Reads multi-document YAML, JSON and `List` objects. Any text gives a result.
@@ -37,13 +89,14 @@ pub fn parse(file: &str, text: &str) -> Parsed {
     for (first_line, document) in documents(text) {
         let start = document.lines().position(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
         let Some(start) = start else { continue };
-        let line = first_line + start as u64;
-        match serde_saphyr::from_str_with_options::<Value>(document, dialect()) {
-            Ok(value) => parsed.take(value, &Source { file: Arc::clone(&file), line }),
+        let within = Document { file: Arc::clone(&file), lines_before: first_line - 1 };
+        match serde_saphyr::from_str_with_options::<Located>(document, dialect()) {
+            Ok(Located { value, places }) => parsed.take(value, places, &within),
             Err(error) => {
-                let line = error.location().map_or(line, |location| first_line + location.line().saturating_sub(1));
+                let known = error.location().map(|at| (first_line + at.line().saturating_sub(1), at.column().max(1)));
+                let (line, column) = known.unwrap_or((first_line + start as u64, 1));
                 parsed.refuse(
-                    Source { file: Arc::clone(&file), line },
+                    Source { file: Arc::clone(&file), line, column },
                     format!("is not YAML: {}", first_sentence(&error)),
                 );
             }
@@ -52,9 +105,26 @@ pub fn parse(file: &str, text: &str) -> Parsed {
     parsed
 }
 
-/// YAML 1.2's booleans alone: `n` and `on` are text, as label values and header names want them.
+/// YAML 1.2's booleans alone: `n` and `on` are text, as label values and header names want them. A list of all pods of a large
+/// cluster fits the bounds; what aliases may add to a text does not outgrow the text by much.
 fn dialect() -> serde_saphyr::Options {
-    serde_saphyr::options! { strict_booleans: true }
+    serde_saphyr::options! {
+        strict_booleans: true,
+        budget: serde_saphyr::budget! {
+            max_depth: 32,
+            max_events: 5_000_000,
+            max_nodes: 2_000_000,
+            max_anchors: 10_000,
+            max_aliases: 20_000,
+            max_recorded_anchor_events: 100_000,
+            max_recorded_anchor_bytes: 1 << 20,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 200_000,
+            max_replay_stack_depth: 16,
+            max_alias_expansions_per_anchor: 100,
+        },
+    }
 }
 
 /// The documents of a stream with the line each begins at. A marker in the first column ends a document whatever it is in.
@@ -75,8 +145,13 @@ fn documents(text: &str) -> Vec<(u64, &str)> {
     documents
 }
 
+/// What is wrong, without the place: that is told by the fault, and the parser counts from the document's start.
 fn first_sentence(error: &serde_saphyr::Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    let Some(at) = error.location() else { return line.to_owned() };
+    let place = format!("line {} column {}: ", at.line(), at.column());
+    line.split_once(&place).map_or(line, |(_, problem)| problem).to_owned()
 }
 
 impl Parsed {
@@ -92,13 +167,12 @@ impl Parsed {
         });
     }
 
-    fn take(&mut self, value: Value, source: &Source) {
+    fn take(&mut self, value: Value, places: Places, within: &Document) {
+        let source = within.source(&places);
         let Value::Object(mut body) = value else {
             if !value.is_null() {
-                self.refuse(
-                    source.clone(),
-                    "is not a Kubernetes object: expected a mapping with apiVersion and kind".to_owned(),
-                );
+                let problem = "is not a Kubernetes object: expected a mapping with apiVersion and kind";
+                self.refuse(source, problem.to_owned());
             }
             return;
         };
@@ -107,30 +181,48 @@ impl Parsed {
         if kind.ends_with("List")
             && let Some(Value::Array(items)) = body.remove("items")
         {
-            for item in items {
-                self.take(item, source);
+            for (item, places) in items.into_iter().zip(places.into_entries("items")) {
+                self.take(item, places, within);
             }
             return;
         }
         if api.is_empty() || kind.is_empty() {
-            self.refuse(source.clone(), "has no apiVersion or kind: add both".to_owned());
+            self.refuse(source, "has no apiVersion or kind: add both".to_owned());
             return;
         }
         match read_kind(&api, &kind) {
-            Read::Kind(kind) => self.object(kind, body, source),
-            Read::NotYet => self.not_yet(&kind, &body, source),
-            Read::Skip => self.skipped += 1,
+            Read::Kind(kind) => {
+                let Some(object) = self.object(kind, &body, &source) else { return };
+                let lines_before = within.lines_before;
+                self.manifests.push(Manifest { object, source, body, places, lines_before });
+            }
+            Read::NotYet => {
+                self.not_yet(&kind, &body, &source);
+                self.note(kind, body, source);
+            }
+            Read::Skip => {
+                self.skipped += 1;
+                self.note(kind, body, source);
+            }
         }
     }
 
-    fn object(&mut self, kind: Kind, body: Map<String, Value>, source: &Source) {
-        let Some((namespace, name)) = identity(&body) else {
+    fn object(&mut self, kind: Kind, body: &Map<String, Value>, source: &Source) -> Option<ObjectRef> {
+        let Some((namespace, name)) = identity(body) else {
             self.refuse(source.clone(), format!("{} without metadata.name: add it", kind.as_str()));
-            return;
+            return None;
         };
         let namespace = if kind == Kind::Namespace { "" } else { namespace };
-        let object = ObjectRef { kind, namespace: namespace.into(), name: name.into() };
-        self.manifests.push(Manifest { object, source: source.clone(), body });
+        Some(ObjectRef { kind, namespace: namespace.into(), name: name.into() })
+    }
+
+    fn note(&mut self, kind: String, body: Map<String, Value>, source: Source) {
+        if !matches!(&*kind, "Gateway" | "HTTPRoute" | "ServiceEntry" | "Sidecar") {
+            return;
+        }
+        let Some((namespace, name)) = identity(&body) else { return };
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        self.unread.push(Unread { kind, namespace, name, source, body });
     }
 
     fn not_yet(&mut self, kind: &str, body: &Map<String, Value>, source: &Source) {
@@ -174,50 +266,5 @@ fn read_kind(api: &str, kind: &str) -> Read {
         },
         ("gateway.networking.k8s.io", "v1", "HTTPRoute") => Read::NotYet,
         _ => Read::Skip,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn given_several_documents_then_each_object_knows_its_line() {
-        let text = "# a comment\n---\n\napiVersion: v1\nkind: Service\nmetadata: {name: a}\n---\n# empty\n---\napiVersion: v1\n\
-                    kind: ConfigMap\nmetadata: {name: b}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: c, namespace: n}\n";
-        let parsed = parse("f.yaml", text);
-        let found: Vec<String> =
-            parsed.manifests.iter().map(|manifest| format!("{} {}", manifest.source, manifest.object)).collect();
-        assert_eq!(found, ["f.yaml:4 Service default/a", "f.yaml:14 Pod n/c"]);
-        assert_eq!((parsed.skipped, parsed.faults.len()), (1, 0));
-    }
-
-    #[test]
-    fn given_a_broken_document_then_its_line_is_named_and_the_others_are_read() {
-        let text = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n---\nkind: [\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: c}\n";
-        let parsed = parse("f.yaml", text);
-        assert_eq!(parsed.manifests.len(), 2);
-        let fault = parsed.faults.first().expect("a fault");
-        assert!((5..=6).contains(&fault.source.line), "{fault}");
-        assert!(fault.to_string().starts_with("f.yaml:"), "{fault}");
-    }
-
-    #[test]
-    fn given_json_and_a_list_then_the_items_are_read() {
-        let text = r#"{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"n"}}]}"#;
-        let parsed = parse("f.json", text);
-        assert_eq!(
-            parsed.manifests.first().map(|manifest| manifest.object.to_string()),
-            Some("Namespace n".to_owned())
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn given_any_text_then_it_parses_or_fails(text in "[ -~\n]{0,200}") {
-            let _ = parse("f", &text);
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! A file per subcommand. Exit codes are istioctl's, the same for every output format.
 
+pub(crate) mod analyze;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod run;

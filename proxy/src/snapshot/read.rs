@@ -174,6 +174,19 @@ fn stamp(path: &Path, metadata: &fs::Metadata) -> Input {
     Input { path: path.to_owned(), bytes: metadata.len(), modified_ns: modified.as_nanos().to_string() }
 }
 
+/// Every manifest file at or below the roots with what it holds, and what could not be read.
+pub(crate) fn texts(roots: &[PathBuf]) -> (Vec<(String, String)>, Vec<String>) {
+    let mut faults = Vec::new();
+    let mut texts = Vec::new();
+    for path in list(roots, &mut faults) {
+        match text(&path) {
+            Ok((text, _)) => texts.push((path.display().to_string(), text)),
+            Err(problem) => faults.push(format!("{}: {problem}", path.display())),
+        }
+    }
+    (texts, faults)
+}
+
 /// Every manifest file at or below the roots, in a stable order.
 fn list(roots: &[PathBuf], faults: &mut Vec<String>) -> BTreeSet<PathBuf> {
     let mut files = BTreeSet::new();

@@ -6,6 +6,7 @@
 mod clusters;
 mod destination_rules;
 mod domains;
+mod lens;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::model::{Labels, Protocol, World};
 
 pub use clusters::{Cluster, Target};
 pub(crate) use domains::Domains;
+pub(crate) use lens::{Lens, look};
 pub(crate) use rules::View;
 pub(crate) use virtual_host::{Leg, Route, RouteMatch, VirtualHost};
 

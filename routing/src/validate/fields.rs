@@ -31,7 +31,7 @@ impl<'m> Report<'m> {
     }
 
     fn push(&self, severity: Severity, field: &str, problem: String, remedy: String) {
-        let (source, object) = (self.manifest.source.clone(), Some(self.manifest.object.clone()));
+        let (source, object) = (self.manifest.place(field), Some(self.manifest.object.clone()));
         self.faults.borrow_mut().push(Fault { severity, source, object, field: field.to_owned(), problem, remedy });
     }
 

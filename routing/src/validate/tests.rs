@@ -21,7 +21,7 @@ fn check(kind: &str, spec: &str, refused: bool, expected: &[&str]) {
     assert_eq!(was_refused, refused, "{spec}: {faults:?}");
     assert_eq!(faults.len(), expected.len(), "{spec}: {faults:?}");
     for (fault, expected) in faults.iter().zip(expected) {
-        let start = format!("f.yaml:1: {kind} n/x: {expected}");
+        let start = format!("f.yaml:4: {kind} n/x: {expected}");
         assert!(fault.starts_with(&start), "{fault}\nexpected {start}");
     }
 }

@@ -1,0 +1,141 @@
+//! DestinationRules that nobody uses, wholly or in part.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::input::Input;
+use super::{Findings, code, list};
+use crate::model::{DestinationRule, HostPattern, Service};
+use crate::table::look;
+
+/// Where rules of last resort live.
+const ROOT_NAMESPACE: &str = "istio-system";
+
+pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
+    let covered: Vec<Vec<&Service>> = input.world.destination_rules.iter().map(|rule| covered(input, rule)).collect();
+    let used = used(input, &covered);
+    for (index, (rule, services)) in input.world.destination_rules.iter().zip(&covered).enumerate() {
+        if services.is_empty() {
+            unknown_host(input, rule, findings);
+            continue;
+        }
+        if !consulted(input, rule, services) {
+            let homes: BTreeSet<&Arc<str>> = services.iter().map(|service| &service.namespace).collect();
+            let problem = format!(
+                "nobody looks for a rule for {} in namespace {}: it is neither the service's ({}) nor {ROOT_NAMESPACE}, and no captured pod lives there",
+                rule.host,
+                rule.object.namespace,
+                list(homes)
+            );
+            let place = input.place(&rule.object, "metadata.namespace");
+            findings.add(&code::NAMESPACE_NOT_CONSULTED, place, problem, "move the object to the service's namespace");
+        } else if !used.contains(&index) && !exported(input, rule) {
+            let problem = "no client finds the object: it is exported to namespaces that look elsewhere";
+            let place = input.place(&rule.object, "spec.exportTo");
+            findings.add(
+                &code::NEVER_APPLIES,
+                place,
+                problem,
+                "export it to its own namespace (\".\") or to the clients'",
+            );
+        }
+        port_level(input, rule, services, findings);
+    }
+    merged(input, findings);
+}
+
+fn covered<'i>(input: &'i Input<'_>, rule: &DestinationRule) -> Vec<&'i Service> {
+    input.world.services.iter().filter(|service| rule.host.covers(&service.host)).collect()
+}
+
+/// Positions of rules of which some client uses some part.
+fn used(input: &Input<'_>, covered: &[Vec<&Service>]) -> BTreeSet<usize> {
+    let mut used = BTreeSet::new();
+    for scope in &input.scopes {
+        look(&input.world, scope, |lens| {
+            for (index, rule) in input.world.destination_rules.iter().enumerate() {
+                if !used.contains(&index) && covered[index].iter().any(|service| lens.uses(rule, service)) {
+                    used.insert(index);
+                }
+            }
+        });
+    }
+    used
+}
+
+/// Whether a client exists that both sees the rule and looks in its namespace.
+fn exported(input: &Input<'_>, rule: &DestinationRule) -> bool {
+    input.scopes.iter().any(|scope| rule.export_to.reaches(&scope.namespace))
+}
+
+/// Whether the rule's namespace is a client's, as far as captured pods are known, a service's, or the root namespace.
+fn consulted(input: &Input<'_>, rule: &DestinationRule, services: &[&Service]) -> bool {
+    let home = &rule.object.namespace;
+    &**home == ROOT_NAMESPACE
+        || input.captured.contains(home)
+        || services.iter().any(|service| service.namespace == *home)
+}
+
+fn unknown_host(input: &Input<'_>, rule: &DestinationRule, findings: &mut Findings) {
+    let place = input.place(&rule.object, "spec.host");
+    let HostPattern::Exact(host) = &rule.host else {
+        let problem = format!("{} covers no service: the rule has no effect", rule.host);
+        return findings.add(&code::RULE_HOST_UNKNOWN, place, problem, "correct the host, or add the service");
+    };
+    let problem = format!("there is no service {host}: the rule has no effect");
+    let remedy = match input.meant(host) {
+        Some(service) => format!("a name with a dot is taken literally: write {}", service.host),
+        None => "correct the host, or move the object to the service's namespace".to_owned(),
+    };
+    findings.add(&code::RULE_HOST_UNKNOWN, place, problem, remedy);
+}
+
+fn port_level(input: &Input<'_>, rule: &DestinationRule, services: &[&Service], findings: &mut Findings) {
+    let known: BTreeSet<u16> = services.iter().flat_map(|service| &service.ports).map(|port| port.number).collect();
+    let of_subsets = rule.subsets.iter().enumerate();
+    let policies = of_subsets.map(|(index, subset)| (format!("spec.subsets[{index}].trafficPolicy"), &subset.policy));
+    let top = rule.policy.iter().map(|policy| ("spec.trafficPolicy".to_owned(), policy));
+    for (base, policy) in top.chain(policies) {
+        for (index, (number, _)) in policy.ports.iter().enumerate().filter(|(_, (number, _))| !known.contains(number)) {
+            let path = format!("{base}.portLevelSettings[{index}].port.number");
+            let problem =
+                format!("{} has no port {number}, it has {}: the settings have no effect", rule.host, list(&known));
+            let place = input.place(&rule.object, &path);
+            findings.add(&code::PORT_POLICY_UNUSED, place, problem, "name a port of the service that clients dial");
+        }
+    }
+}
+
+/// Several rules of one namespace for one host: the later ones lose what the first has.
+fn merged(input: &Input<'_>, findings: &mut Findings) {
+    let mut groups: BTreeMap<(&Arc<str>, String), Vec<&DestinationRule>> = BTreeMap::new();
+    for rule in &input.world.destination_rules {
+        groups.entry((&rule.object.namespace, rule.host.to_string())).or_default().push(rule);
+    }
+    for ((_, host), mut rules) in groups {
+        rules.sort_by_key(|rule| (&rule.created, &rule.object.name));
+        let Some((first, others)) = rules.split_first() else { continue };
+        let mut before = vec![*first];
+        for rule in others {
+            let repeated = |subset: &&crate::model::Subset| {
+                before.iter().any(|older| older.subsets.iter().any(|known| known.name == subset.name))
+            };
+            let lost: Vec<&str> = rule.subsets.iter().filter(repeated).map(|subset| &*subset.name).collect();
+            let policy = rule.policy.is_some() && before.iter().any(|older| older.policy.is_some());
+            let effect = match (lost.is_empty(), policy) {
+                (false, true) => format!("its trafficPolicy and subsets {} are not used", list(lost)),
+                (false, false) => format!("its subsets {} are not used", list(lost)),
+                (true, true) => "its trafficPolicy is not used".to_owned(),
+                (true, false) => "the two are merged".to_owned(),
+            };
+            let problem = format!("{host} also has {}, which is older or first by name: {effect}", first.object);
+            findings.add(
+                &code::RULES_MERGED,
+                input.place(&rule.object, "spec.host"),
+                problem,
+                "merge them into one object",
+            );
+            before.push(rule);
+        }
+    }
+}

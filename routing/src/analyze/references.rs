@@ -1,0 +1,210 @@
+//! Hosts, ports, subsets and gateways that rules name and nobody knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::input::Input;
+use super::routes::{destinations, ports};
+use super::{Findings, Level, code, list};
+use crate::model::{Destination, HostPattern, Kind, Service, VirtualService};
+use crate::table::{Lens, Target, look};
+
+/// What is wrong with a destination, for clients of which namespaces.
+type Broken = BTreeMap<(Arc<str>, usize, usize, Cause), BTreeSet<Arc<str>>>;
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    Host,
+    /// The service has no such port; whether the destination names it.
+    Port(u16, bool),
+    /// What the client's DestinationRule defines.
+    Subset(Option<String>, Vec<String>),
+}
+
+pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
+    let mut broken = Broken::new();
+    for scope in &input.scopes {
+        look(&input.world, scope, |lens| {
+            for rule in lens.virtual_services().to_vec() {
+                of_rule(input, rule, &scope.namespace, lens, &mut broken);
+            }
+        });
+    }
+    for rule in &input.world.virtual_services {
+        let name: Arc<str> = format!("{}/{}", rule.object.namespace, rule.object.name).into();
+        let seen = seen_by(input, rule);
+        for ((owner, index, route, cause), namespaces) in &broken {
+            if *owner == name {
+                let written = destinations(input, rule, *index);
+                let Some(destination) = written.iter().find(|(at, _)| at == route).map(|(_, found)| *found) else {
+                    continue;
+                };
+                let path = format!("spec.http[{index}].route[{route}].destination");
+                let who = if namespaces.len() == seen {
+                    String::new()
+                } else {
+                    format!(" for clients in {}", list(namespaces))
+                };
+                report(input, rule, destination, &path, cause, &who, findings);
+            }
+        }
+        hosts(input, rule, findings);
+    }
+    gateways(input, findings);
+}
+
+/// Number of client namespaces that see a rule.
+fn seen_by(input: &Input<'_>, rule: &VirtualService) -> usize {
+    let all = input.scopes.iter().map(|scope| &scope.namespace).filter(|namespace| rule.export_to.reaches(namespace));
+    all.collect::<BTreeSet<_>>().len()
+}
+
+fn of_rule(input: &Input<'_>, rule: &VirtualService, client: &Arc<str>, lens: &mut Lens<'_, '_>, broken: &mut Broken) {
+    let name: Arc<str> = format!("{}/{}", rule.object.namespace, rule.object.name).into();
+    for port in ports(input, rule) {
+        for index in lens.live(rule, port) {
+            for (route, destination) in destinations(input, rule, index) {
+                let number = destination.port.unwrap_or(port);
+                let cause = match lens.target(&destination.host, number, destination.subset.as_deref()) {
+                    Target::Cluster(_) => continue,
+                    Target::UnknownHost if lens.service(&destination.host).is_none() => Cause::Host,
+                    Target::UnknownHost => Cause::Port(number, destination.port.is_some()),
+                    Target::UnknownSubset => {
+                        let known = lens.service(&destination.host).map(|service| lens.subsets(service));
+                        let (rule, subsets) = known.unwrap_or_default();
+                        Cause::Subset(rule, subsets.into_iter().map(str::to_owned).collect())
+                    }
+                };
+                broken.entry((Arc::clone(&name), index, route, cause)).or_default().insert(Arc::clone(client));
+            }
+        }
+    }
+}
+
+fn report(
+    input: &Input<'_>,
+    rule: &VirtualService,
+    destination: &Destination,
+    path: &str,
+    cause: &Cause,
+    who: &str,
+    findings: &mut Findings,
+) {
+    let host = &destination.host;
+    match cause {
+        Cause::Host => {
+            let path = format!("{path}.host");
+            let place = input.place(&rule.object, &path);
+            if let Some(service) = input.service(host) {
+                let problem = format!("{host} is not exported to{}", who.trim_start_matches(" for"));
+                let remedy =
+                    format!("correct networking.istio.io/exportTo of Service {}/{}", service.namespace, service.name);
+                return findings.add(&code::UNKNOWN_REFERENCE, place, problem, remedy);
+            }
+            let remedy = match input.meant(host) {
+                Some(service) => format!("a name with a dot is taken literally: write {}", service.host),
+                None => "correct the name, or add the service: such requests are answered 503 NC".to_owned(),
+            };
+            findings.add(&code::UNKNOWN_REFERENCE, place, format!("there is no service {host}"), remedy);
+        }
+        Cause::Port(number, true) => {
+            let path = format!("{path}.port.number");
+            let problem = format!("{host} has no port {number}{who}, it has {}", numbers(input.service(host)));
+            let remedy = "name a port that clients dial, not the pods' own: such requests are answered 503 NC";
+            findings.add(&code::UNKNOWN_REFERENCE, input.place(&rule.object, &path), problem, remedy);
+        }
+        Cause::Port(number, false) => {
+            let problem = format!(
+                "names no port, so clients of port {number} are sent to port {number} of {host}, which has {}",
+                numbers(input.service(host))
+            );
+            let remedy = "add port.number: such requests are answered 503 NC";
+            findings.add(&code::PORT_REQUIRED, input.place(&rule.object, path), problem, remedy);
+        }
+        Cause::Subset(owner, known) => {
+            let path = format!("{path}.subset");
+            let subset = destination.subset.as_deref().unwrap_or_default();
+            let problem = match owner {
+                Some(owner) if known.is_empty() => {
+                    format!("{subset:?} is not in DestinationRule {owner}{who}, which defines no subset")
+                }
+                Some(owner) => format!("{subset:?} is not in DestinationRule {owner} ({}){who}", list(known)),
+                None => format!("{subset:?} is defined nowhere{who}: no DestinationRule is in force for {host}"),
+            };
+            let remedy = "add or correct it: such requests are answered 503 NC";
+            findings.add(&code::UNKNOWN_REFERENCE, input.place(&rule.object, &path), problem, remedy);
+        }
+    }
+}
+
+fn numbers(service: Option<&Service>) -> String {
+    match service.map(|service| list(service.ports.iter().map(|port| port.number))) {
+        Some(ports) if !ports.is_empty() => ports,
+        _ => "none".to_owned(),
+    }
+}
+
+/// Hosts of a mesh rule that are no service's.
+fn hosts(input: &Input<'_>, rule: &VirtualService, findings: &mut Findings) {
+    for (index, host) in rule.hosts.iter().enumerate() {
+        let HostPattern::Exact(name) = host else { continue };
+        if !rule.mesh || input.service(name).is_some() || name.as_str().parse::<std::net::IpAddr>().is_ok() {
+            continue;
+        }
+        let path = format!("spec.hosts[{index}]");
+        let place = input.place(&rule.object, &path);
+        if let Some(service) = input.meant(name) {
+            let problem = format!(
+                "{:?} has a dot and is taken literally: it is not Service {}/{}",
+                name.as_str(),
+                service.namespace,
+                service.name
+            );
+            findings.add(&code::DOTTED_NAME, place, problem, format!("write {}", service.host));
+        } else if name.as_str().ends_with(".svc.cluster.local") {
+            let remedy = "correct the name, or move the object to the service's namespace";
+            findings.add(&code::HOST_UNKNOWN, place, format!("there is no service {name}"), remedy);
+        } else {
+            let problem =
+                format!("{name} is no service of the cluster: the routes apply to requests with this Host on port 80");
+            findings.add_as(&code::HOST_UNKNOWN, Level::Info, place, problem, "nothing, if that is what is meant");
+        }
+    }
+}
+
+/// Gateways that are not among those given; without any, nothing is known about them.
+fn gateways(input: &Input<'_>, findings: &mut Findings) {
+    let known: BTreeSet<String> = input
+        .unread
+        .iter()
+        .filter(|unread| unread.kind == "Gateway")
+        .map(|unread| format!("{}/{}", unread.namespace, unread.name))
+        .collect();
+    if known.is_empty() {
+        return;
+    }
+    for manifest in input.objects(Kind::VirtualService) {
+        let object = &manifest.object;
+        for (index, name) in gateway_names(manifest).into_iter().enumerate() {
+            let full = if name.contains('/') { name.to_owned() } else { format!("{}/{name}", object.namespace) };
+            if name != "mesh" && !known.contains(&full) {
+                let path = format!("spec.gateways[{index}]");
+                let place = input.place(object, &path);
+                let remedy = "write NAMESPACE/NAME of a Gateway";
+                findings.add_as(
+                    &code::UNKNOWN_REFERENCE,
+                    Level::Warning,
+                    place,
+                    format!("there is no Gateway {full}"),
+                    remedy,
+                );
+            }
+        }
+    }
+}
+
+/// `spec.gateways` as written.
+pub(super) fn gateway_names(manifest: &crate::manifest::Manifest) -> Vec<&str> {
+    let written = manifest.body.get("spec").and_then(|spec| spec.get("gateways")).and_then(|names| names.as_array());
+    written.into_iter().flatten().map(|name| name.as_str().unwrap_or_default()).collect()
+}

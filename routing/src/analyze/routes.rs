@@ -1,0 +1,141 @@
+//! Routes of one VirtualService that others of it hide, and weights of 0.
+
+mod covers;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use self::covers::covers;
+use super::input::Input;
+use super::{Findings, code};
+use crate::model::{Destination, HostPattern, HttpMatch, HttpRule, Protocol, Split, VirtualService};
+
+/// The port on which names live that are no service's.
+const PLAIN_HTTP: u16 = 80;
+
+pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
+    for rule in &input.world.virtual_services {
+        hidden(input, rule, findings);
+        for index in 0..rule.http.len() {
+            weights(input, rule, index, findings);
+        }
+    }
+}
+
+/// Ports on which clients may meet the rule.
+pub(super) fn ports(input: &Input<'_>, rule: &VirtualService) -> BTreeSet<u16> {
+    let mut ports = BTreeSet::new();
+    for host in &rule.hosts {
+        let covered = input.world.services.iter().filter(|service| host.covers(&service.host));
+        let routed = covered.flat_map(|service| &service.ports).filter(|port| is_routed(port.protocol));
+        ports.extend(routed.map(|port| port.number));
+        let known = matches!(host, HostPattern::Exact(name) if input.service(name).is_some());
+        if !known {
+            ports.insert(PLAIN_HTTP);
+        }
+    }
+    ports
+}
+
+/// Whether `http` routes apply on a port.
+pub(super) fn is_routed(protocol: Protocol) -> bool {
+    protocol.is_http() || protocol == Protocol::Unknown
+}
+
+/// The destinations of an entry of `spec.http` that may get traffic, each with its position in `route` as written.
+pub(super) fn destinations<'w>(
+    input: &Input<'_>,
+    rule: &'w VirtualService,
+    index: usize,
+) -> Vec<(usize, &'w Destination)> {
+    match rule.http.get(index).map(|http| &http.split) {
+        None => Vec::new(),
+        Some(Split::Sole(destination)) => vec![(0, destination)],
+        Some(Split::Weighted(destinations)) => {
+            let written = written_weights(input, rule, index).into_iter().enumerate();
+            let kept = written.filter(|(_, weight)| *weight > 0).map(|(route, _)| route);
+            kept.zip(destinations).map(|(route, (_, destination))| (route, destination)).collect()
+        }
+    }
+}
+
+/// The weights of an entry's routes as written; an absent one is 0.
+fn written_weights(input: &Input<'_>, rule: &VirtualService, index: usize) -> Vec<u64> {
+    let http = input.manifest(&rule.object).and_then(|manifest| manifest.body.get("spec")?.get("http")?.get(index));
+    let routes = http.and_then(|http| http.get("route")).and_then(Value::as_array);
+    routes.into_iter().flatten().map(|route| route.get("weight").and_then(Value::as_u64).unwrap_or(0)).collect()
+}
+
+fn weights(input: &Input<'_>, rule: &VirtualService, index: usize, findings: &mut Findings) {
+    let http = input.manifest(&rule.object).and_then(|manifest| manifest.body.get("spec")?.get("http")?.get(index));
+    let routes = http.and_then(|http| http.get("route")).and_then(Value::as_array);
+    let routes: Vec<&Value> = routes.into_iter().flatten().collect();
+    for (position, route) in routes.iter().enumerate() {
+        let weight = route.get("weight").filter(|weight| !weight.is_null());
+        let base = format!("spec.http[{index}].route[{position}]");
+        let path = format!("{base}.weight");
+        match (routes.len(), weight.map(Value::as_u64)) {
+            (1, Some(Some(0))) => {
+                let problem =
+                    "is 0, and the destination gets all requests all the same: weights count only beside others";
+                findings.add(
+                    &code::WEIGHT_ZERO,
+                    input.place(&rule.object, &path),
+                    problem,
+                    "remove the weight, or the rule",
+                );
+            }
+            (2.., Some(Some(0))) => {
+                let problem = "is 0: the destination gets no request";
+                let remedy = "remove the destination, or give it a weight above 0";
+                findings.add(&code::WEIGHT_ZERO, input.place(&rule.object, &path), problem, remedy);
+            }
+            (2.., None) => {
+                let problem = "has no weight beside destinations that have one, which means 0: it gets no request";
+                findings.add(&code::WEIGHT_ZERO, input.place(&rule.object, &base), problem, "add a weight");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Entries and rules that earlier ones of the object hide; specificity never counts, only the order.
+fn hidden(input: &Input<'_>, rule: &VirtualService, findings: &mut Findings) {
+    let everything = HttpMatch::default();
+    let mut earlier: Vec<(usize, &HttpMatch)> = Vec::new();
+    for (index, http) in rule.http.iter().enumerate() {
+        let entries = entries(http, &everything);
+        let mut found: Vec<(usize, usize)> = Vec::new();
+        let before = earlier.len();
+        for (position, entry) in entries.iter().enumerate() {
+            let hiding = earlier.iter().find(|(_, wider)| covers(wider, entry)).map(|(by, _)| *by);
+            found.extend(hiding.map(|by| (position, by)));
+            earlier.push((index, entry));
+        }
+        let by_others = |entry: &&HttpMatch| earlier[..before].iter().any(|(_, wider)| covers(wider, entry));
+        if entries.iter().all(by_others) {
+            let hiding: BTreeSet<String> = found.iter().map(|(_, by)| format!("http[{by}]")).collect();
+            let path = format!("spec.http[{index}]");
+            let problem = format!("is never reached: what it matches, {} takes before", super::list(hiding));
+            let remedy = "move it before that one, narrow that one's match, or remove it";
+            findings.add(&code::UNREACHABLE_RULE, input.place(&rule.object, &path), problem, remedy);
+            continue;
+        }
+        for (position, by) in found {
+            let path = format!("spec.http[{index}].match[{position}]");
+            let problem = format!("takes nothing: an entry of http[{by}] before it takes the same requests");
+            findings.add(
+                &code::INEFFECTIVE_MATCH,
+                input.place(&rule.object, &path),
+                problem,
+                "remove it, or move it before that one",
+            );
+        }
+    }
+}
+
+/// No entry matches everything.
+fn entries<'r>(http: &'r HttpRule, everything: &'r HttpMatch) -> Vec<&'r HttpMatch> {
+    if http.matches.is_empty() { vec![everything] } else { http.matches.iter().collect() }
+}
