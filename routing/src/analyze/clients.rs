@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::input::{Input, namespace};
-use super::references::gateway_names;
 use super::routes::destinations;
 use super::{Findings, Level, code, list};
 use crate::enrol::enrol;
 use crate::manifest::Unread;
-use crate::model::{HostPattern, Hostname, Kind, Pod, VirtualService};
+use crate::model::{HostPattern, Hostname, Pod, VirtualService};
 
 pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
     for rule in &input.world.virtual_services {
@@ -25,9 +24,8 @@ pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
 }
 
 fn gateway_only(input: &Input<'_>, rule: &VirtualService, findings: &mut Findings) {
-    let names = input.manifest(&rule.object).map(gateway_names).unwrap_or_default();
     let place = input.place(&rule.object, "spec.gateways");
-    let problem = format!("[{}] does not include mesh: pods in the mesh ignore the object", list(names));
+    let problem = format!("[{}] does not include mesh: pods in the mesh ignore the object", list(&rule.gateways));
     let entries = rule.http.iter().flat_map(|http| &http.matches);
     if entries.clone().any(|entry| entry.gateways_list_mesh == Some(true)) {
         let problem = format!("{problem}, and gateways in a match cannot add it");
@@ -93,7 +91,7 @@ fn parents(route: &Unread) -> Vec<Hostname> {
 
 /// Subsets that this object picks for mesh clients alone, of a host that another object routes to from a gateway.
 fn at_gateways(input: &Input<'_>, rule: &VirtualService, findings: &mut Findings) {
-    if input.manifest(&rule.object).is_some_and(|manifest| gateway_names(manifest).iter().any(|name| *name != "mesh")) {
+    if at_a_gateway(rule) {
         return;
     }
     let picked = (0..rule.http.len()).find_map(|index| {
@@ -105,10 +103,7 @@ fn at_gateways(input: &Input<'_>, rule: &VirtualService, findings: &mut Findings
         Some(format!("spec.http[{index}].route[{route}].destination.subset"))
     });
     let Some(path) = picked else { return };
-    for manifest in input.objects(Kind::VirtualService).filter(|manifest| manifest.object != rule.object) {
-        let bound = gateway_names(manifest).iter().any(|name| *name != "mesh");
-        let other = input.world.virtual_services.iter().find(|other| bound && other.object == manifest.object);
-        let Some(other) = other else { continue };
+    for other in input.world.virtual_services.iter().filter(|other| at_a_gateway(other)) {
         let whole =
             (0..other.http.len()).flat_map(|index| destinations(input, other, index)).any(|(_, destination)| {
                 destination.subset.is_none() && rule.hosts.contains(&HostPattern::Exact(destination.host.clone()))
@@ -122,4 +117,8 @@ fn at_gateways(input: &Input<'_>, rule: &VirtualService, findings: &mut Findings
             findings.add(&code::NO_EFFECT_AT_GATEWAY, input.place(&rule.object, &path), problem, remedy);
         }
     }
+}
+
+fn at_a_gateway(rule: &VirtualService) -> bool {
+    rule.gateways.iter().any(|name| &**name != "mesh")
 }

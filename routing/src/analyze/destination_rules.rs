@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::input::Input;
 use super::{Findings, code, list};
-use crate::model::{DestinationRule, HostPattern, Service};
+use crate::model::{DestinationRule, HostPattern, Labels, Service};
 use crate::table::look;
 
 /// Where rules of last resort live.
@@ -106,13 +106,16 @@ fn port_level(input: &Input<'_>, rule: &DestinationRule, services: &[&Service], 
     }
 }
 
+/// Namespace, host and selector: rules that have them in common meet.
+type Alike<'w> = (&'w Arc<str>, String, Option<&'w Labels>);
+
 /// Several rules of one namespace for one host: the later ones lose what the first has.
 fn merged(input: &Input<'_>, findings: &mut Findings) {
-    let mut groups: BTreeMap<(&Arc<str>, String), Vec<&DestinationRule>> = BTreeMap::new();
+    let mut groups: BTreeMap<Alike<'_>, Vec<&DestinationRule>> = BTreeMap::new();
     for rule in &input.world.destination_rules {
-        groups.entry((&rule.object.namespace, rule.host.to_string())).or_default().push(rule);
+        groups.entry((&rule.object.namespace, rule.host.to_string(), rule.selector.as_ref())).or_default().push(rule);
     }
-    for ((_, host), mut rules) in groups {
+    for ((_, host, _), mut rules) in groups {
         rules.sort_by_key(|rule| (&rule.created, &rule.object.name));
         let Some((first, others)) = rules.split_first() else { continue };
         let mut before = vec![*first];

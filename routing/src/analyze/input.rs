@@ -154,6 +154,7 @@ fn scopes(world: &World, captured: &BTreeSet<Arc<str>>) -> Vec<Scope> {
     let living: BTreeSet<Arc<str>> = if captured.is_empty() { inhabited(world) } else { captured.clone() };
     let mut distinct: BTreeSet<&Arc<str>> = world.virtual_services.iter().map(|rule| &rule.object.namespace).collect();
     for rule in &world.destination_rules {
+        labels.extend(rule.selector.clone());
         distinct.insert(&rule.object.namespace);
         distinct.extend(exported(&rule.export_to));
     }

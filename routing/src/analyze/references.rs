@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::input::Input;
 use super::routes::{destinations, ports};
 use super::{Findings, Level, code, list};
-use crate::model::{Destination, HostPattern, Kind, Service, VirtualService};
+use crate::model::{Destination, HostPattern, Service, VirtualService};
 use crate::table::{Lens, Target, look};
 
 /// What is wrong with a destination, for clients of which namespaces.
@@ -17,8 +17,8 @@ enum Cause {
     Host,
     /// The service has no such port; whether the destination names it.
     Port(u16, bool),
-    /// What the client's DestinationRule defines.
-    Subset(Option<String>, Vec<String>),
+    /// The DestinationRules that the client uses, and the subsets they define.
+    Subset(Vec<String>, Vec<String>),
 }
 
 pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
@@ -71,8 +71,9 @@ fn of_rule(input: &Input<'_>, rule: &VirtualService, client: &Arc<str>, lens: &m
                     Target::UnknownHost => Cause::Port(number, destination.port.is_some()),
                     Target::UnknownSubset => {
                         let known = lens.service(&destination.host).map(|service| lens.subsets(service));
-                        let (rule, subsets) = known.unwrap_or_default();
-                        Cause::Subset(rule, subsets.into_iter().map(str::to_owned).collect())
+                        let (rules, subsets) = known.unwrap_or_default();
+                        let rules = rules.into_iter().map(ToString::to_string).collect();
+                        Cause::Subset(rules, subsets.into_iter().map(str::to_owned).collect())
                     }
                 };
                 broken.entry((Arc::clone(&name), index, route, cause)).or_default().insert(Arc::clone(client));
@@ -121,15 +122,14 @@ fn report(
             let remedy = "add port.number: such requests are answered 503 NC";
             findings.add(&code::PORT_REQUIRED, input.place(&rule.object, path), problem, remedy);
         }
-        Cause::Subset(owner, known) => {
+        Cause::Subset(owners, known) => {
             let path = format!("{path}.subset");
             let subset = destination.subset.as_deref().unwrap_or_default();
-            let problem = match owner {
-                Some(owner) if known.is_empty() => {
-                    format!("{subset:?} is not in DestinationRule {owner}{who}, which defines no subset")
-                }
-                Some(owner) => format!("{subset:?} is not in DestinationRule {owner} ({}){who}", list(known)),
-                None => format!("{subset:?} is defined nowhere{who}: no DestinationRule is in force for {host}"),
+            let owners = list(owners);
+            let problem = match (owners.is_empty(), known.is_empty()) {
+                (true, _) => format!("{subset:?} is defined nowhere{who}: no DestinationRule is in force for {host}"),
+                (false, true) => format!("{subset:?} is not in {owners}{who}, which defines no subset"),
+                (false, false) => format!("{subset:?} is not in {owners} ({}){who}", list(known)),
             };
             let remedy = "add or correct it: such requests are answered 503 NC";
             findings.add(&code::UNKNOWN_REFERENCE, input.place(&rule.object, &path), problem, remedy);
@@ -183,9 +183,9 @@ fn gateways(input: &Input<'_>, findings: &mut Findings) {
     if known.is_empty() {
         return;
     }
-    for manifest in input.objects(Kind::VirtualService) {
-        let object = &manifest.object;
-        for (index, name) in gateway_names(manifest).into_iter().enumerate() {
+    for rule in &input.world.virtual_services {
+        let object = &rule.object;
+        for (index, name) in rule.gateways.iter().map(|name| &**name).enumerate() {
             let full = if name.contains('/') { name.to_owned() } else { format!("{}/{name}", object.namespace) };
             if name != "mesh" && !known.contains(&full) {
                 let path = format!("spec.gateways[{index}]");
@@ -201,10 +201,4 @@ fn gateways(input: &Input<'_>, findings: &mut Findings) {
             }
         }
     }
-}
-
-/// `spec.gateways` as written.
-pub(super) fn gateway_names(manifest: &crate::manifest::Manifest) -> Vec<&str> {
-    let written = manifest.body.get("spec").and_then(|spec| spec.get("gateways")).and_then(|names| names.as_array());
-    written.into_iter().flatten().map(|name| name.as_str().unwrap_or_default()).collect()
 }

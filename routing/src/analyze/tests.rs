@@ -390,6 +390,8 @@ fn given_several_destination_rules_for_a_host_then_the_later_ones_say_what_they_
         object("DestinationRule", "b", "istio-system", "{host: web.shop.svc.cluster.local}"),
     );
     check(&format!("{routes}{one}{two}"), &[]);
+    let selecting = destination_rule("b", "{host: web, workloadSelector: {matchLabels: {a: b}}}");
+    check(&format!("{}{selecting}", destination_rule("a", "{host: web}")), &[]);
     let text = format!("{SHOP}{}{}", destination_rule("b", SUBSETS), destination_rule("a", SUBSETS));
     let analysis = analyze([("f", &*text)]);
     let message =

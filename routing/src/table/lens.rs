@@ -7,7 +7,7 @@ use super::Scope;
 use super::clusters::{Clusters, Target};
 use super::rules::View;
 use super::virtual_host::{of_rule, of_service};
-use crate::model::{DestinationRule, Hostname, Service, ServicePort, VirtualService, World};
+use crate::model::{DestinationRule, Hostname, ObjectRef, Service, ServicePort, VirtualService, World};
 
 /// The world through one scope's eyes.
 pub(crate) struct Lens<'v, 'w> {
@@ -50,14 +50,13 @@ impl<'w> Lens<'_, 'w> {
         self.clusters.target(host, port, subset)
     }
 
-    /// The destination rule in force for a host and the subsets it defines.
-    pub(crate) fn subsets(&self, service: &Service) -> (Option<String>, Vec<&'w str>) {
+    /// The destination rules in force for a service and the subsets they define.
+    pub(crate) fn subsets(&self, service: &Service) -> (Vec<&'w ObjectRef>, Vec<&'w str>) {
         let policy = self.view.policy(&service.host, &service.namespace);
-        let rule = policy.rules.first().map(|rule| format!("{}/{}", rule.namespace, rule.name));
-        (rule, policy.subsets.iter().map(|subset| &*subset.name).collect())
+        (policy.rules, policy.subsets.iter().map(|subset| &*subset.name).collect())
     }
 
-    /// Whether a destination rule is in force for a service.
+    /// Whether a destination rule is among those in force for a service.
     pub(crate) fn uses(&self, rule: &DestinationRule, service: &Service) -> bool {
         self.view.policy(&service.host, &service.namespace).rules.contains(&&rule.object)
     }
