@@ -34,13 +34,15 @@ fn given_a_rule_for_an_unknown_subset_then_it_is_found_at_its_field_and_the_exit
     let log = analyze(folder.path(), &["."]);
     assert_eq!(log.status.code(), Some(79));
     let shown = String::from_utf8_lossy(&log.stdout).into_owned();
-    assert!(shown.contains("Error [MSH0101] (VirtualService shop/echo ./rules.yaml:10"), "{shown}");
+    assert!(shown.contains("Error [MSH0101] (VirtualService shop/echo ./rules.yaml:10:9) "), "{shown}");
     let json = analyze(folder.path(), &["-o", "json", "-f", "."]);
     assert_eq!(json.status.code(), Some(79));
     let findings: Value = serde_json::from_slice(&json.stdout).expect("JSON");
     let found =
         findings.as_array().into_iter().flatten().find(|finding| finding["code"] == "MSH0101").expect("the finding");
     assert_eq!((&found["level"], &found["istio"]), (&"error".into(), &"IST0101".into()));
+    assert_eq!(found["reference"], "./rules.yaml:10:9");
+    assert_eq!(analyze(folder.path(), &["-o", "yaml", "."]).status.code(), Some(79));
     assert_eq!(found["documentationUrl"], "docs/analyze.md#msh0101");
     let suppressed = analyze(folder.path(), &[".", "-S", "MSH0101=VirtualService shop/*"]);
     assert_eq!(suppressed.status.code(), Some(0), "{}", String::from_utf8_lossy(&suppressed.stdout));

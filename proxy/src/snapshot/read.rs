@@ -153,6 +153,15 @@ impl Round {
     }
 }
 
+/// Every manifest file at or below the roots with its text, or with why it cannot be read. Roots that do not exist are left out.
+pub(crate) fn texts(roots: &[PathBuf]) -> Vec<(PathBuf, Result<String, String>)> {
+    let read = |path: PathBuf| {
+        let text = text(&path).map(|(text, _)| text);
+        (path, text)
+    };
+    list(roots, &mut Vec::new()).into_iter().map(read).collect()
+}
+
 fn digest(said: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     said.hash(&mut hasher);
@@ -172,19 +181,6 @@ fn text(path: &Path) -> Result<(String, Input), String> {
 fn stamp(path: &Path, metadata: &fs::Metadata) -> Input {
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
     Input { path: path.to_owned(), bytes: metadata.len(), modified_ns: modified.as_nanos().to_string() }
-}
-
-/// Every manifest file at or below the roots with what it holds, and what could not be read.
-pub(crate) fn texts(roots: &[PathBuf]) -> (Vec<(String, String)>, Vec<String>) {
-    let mut faults = Vec::new();
-    let mut texts = Vec::new();
-    for path in list(roots, &mut faults) {
-        match text(&path) {
-            Ok((text, _)) => texts.push((path.display().to_string(), text)),
-            Err(problem) => faults.push(format!("{}: {problem}", path.display())),
-        }
-    }
-    (texts, faults)
 }
 
 /// Every manifest file at or below the roots, in a stable order.
