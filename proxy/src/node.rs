@@ -215,7 +215,7 @@ impl Node {
         }) else {
             anyhow::bail!("has no IPv4 address in status.podIPs");
         };
-        let scope = Scope { namespace: Arc::clone(&pod.namespace), labels: Arc::clone(&pod.labels) };
+        let scope = Scope::of_pod(pod);
         match self.enrolled.get_mut(uid) {
             Some(known) if known.netns == netns.inode() && known.address == address => {
                 known.scope = scope;
@@ -238,7 +238,7 @@ impl Node {
     fn rehearse(&mut self, verdicts: &[(Pod, Verdict)]) {
         self.published.forget();
         for (pod, verdict) in verdicts.iter().filter(|(_, verdict)| verdict.captured) {
-            let scope = Scope { namespace: Arc::clone(&pod.namespace), labels: Arc::clone(&pod.labels) };
+            let scope = Scope::of_pod(pod);
             let table = self.published.table(&self.world, &scope);
             let services: Vec<String> =
                 table.ruled().map(|(address, port)| SocketAddr::new(address, port).to_string()).collect();

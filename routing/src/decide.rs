@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::hash_key;
 use crate::model::{HeaderMatch, StringMatch};
-use crate::table::{Cluster, Route as TableRoute, RouteMatch, RuleRef, Table, Target, VirtualHost};
+use crate::table::{Cluster, Effects, Route as TableRoute, RouteMatch, RuleRef, Table, Target, VirtualHost};
 
 /// What a client dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,7 +66,16 @@ impl Reason {
 
 /// What happens to a request.
 #[derive(Debug)]
-pub enum Decision<'t> {
+pub struct Decision<'t> {
+    /// An injected delay: wait this long before anything else. It does not count towards the route's timeout.
+    pub delay: Option<Duration>,
+    /// What is done then.
+    pub outcome: Outcome<'t>,
+}
+
+/// What is done with a request.
+#[derive(Debug)]
+pub enum Outcome<'t> {
     /// It is sent to an endpoint of a cluster.
     Route(Route<'t>),
     /// The proxy answers.
@@ -83,8 +93,15 @@ pub struct Route<'t> {
     pub rule: &'t Arc<RuleRef>,
     /// Hash for a consistent-hash balancer; `None` when the request lacks what is hashed: any endpoint.
     pub key: Option<u64>,
-    /// Values of `Set-Cookie` lines for the response: cookies that a consistent hash found missing and made.
-    pub cookies: Vec<String>,
+    /// Path and query to send, where they are not the request's own.
+    pub path: Option<String>,
+    /// What the route and the destination do with requests, for as long as one of them is under way.
+    pub effects: &'t Arc<Effects>,
+    /// Clusters that get a copy of this request.
+    pub mirrors: Vec<Arc<Cluster>>,
+    /// Lines for the response, after the effects' own: cookies that a consistent hash found missing and made, and what the
+    /// route's CORS policy says. A name in lower case that is not `set-cookie` takes the place of the endpoint's lines.
+    pub response_lines: Vec<(&'static str, String)>,
     /// Why.
     pub reason: Reason,
 }
@@ -94,12 +111,16 @@ pub struct Route<'t> {
 pub struct Respond<'t> {
     /// HTTP status.
     pub status: u16,
-    /// Envoy's response flag.
+    /// Envoy's response flag; `-` for none.
     pub flag: &'static str,
+    /// Lines beside the body's length, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
     /// May be empty.
-    pub body: &'static str,
+    pub body: &'t [u8],
     /// Which rule, where one was found.
     pub rule: Option<&'t Arc<RuleRef>>,
+    /// The route's operations on responses apply to these too, but for an injected abort.
+    pub effects: Option<&'t Arc<Effects>>,
     /// Why.
     pub reason: Reason,
 }
@@ -108,45 +129,51 @@ pub struct Respond<'t> {
 /// over all of `u32`.
 #[must_use]
 pub fn decide<'t>(table: &'t Table, dialled: Dialled, request: &Request<'_>, draw: u32) -> Decision<'t> {
+    Decision { delay: None, outcome: outcome(table, dialled, request, draw) }
+}
+
+fn outcome<'t>(table: &'t Table, dialled: Dialled, request: &Request<'_>, draw: u32) -> Outcome<'t> {
     let route = match select(table, dialled, request) {
-        Selected::Nobody => return Decision::Passthrough(Reason::UnknownHost),
-        Selected::Host(_) => {
-            return Decision::Respond(Respond {
-                status: 404,
-                flag: "NR",
-                body: "",
-                rule: None,
-                reason: Reason::NoRoute,
-            });
-        }
+        Selected::Nobody => return Outcome::Passthrough(Reason::UnknownHost),
+        Selected::Host(_) => return respond(404, "NR", b"", None, Reason::NoRoute),
         Selected::Route(_, route) => route,
     };
-    let unknown =
-        |reason| Decision::Respond(Respond { status: 503, flag: "NC", body: "", rule: Some(&route.rule), reason });
-    match route.action.targets.draw(draw).map(|leg| &leg.target) {
-        None | Some(Target::UnknownHost) => unknown(Reason::UnknownHost),
-        Some(Target::UnknownSubset) => unknown(Reason::UnknownSubset),
-        Some(Target::Cluster(cluster)) if cluster.original_destination => {
-            Decision::Passthrough(Reason::OriginalDestination)
-        }
-        Some(Target::Cluster(cluster)) if cluster.endpoints.is_empty() => Decision::Respond(Respond {
-            status: 503,
-            flag: "UH",
-            body: "no healthy upstream",
-            rule: Some(&route.rule),
-            reason: Reason::NoHealthyEndpoint,
-        }),
-        Some(Target::Cluster(cluster)) => {
-            let hashed = hash_key::hash(&route.action.keys, request, draw);
-            Decision::Route(Route {
-                cluster,
-                rule: &route.rule,
-                key: hashed.key,
-                cookies: hashed.cookies,
-                reason: route.reason,
-            })
-        }
+    let Some(leg) = route.action.targets.draw(draw) else {
+        return respond(503, "NC", b"", Some(route), Reason::UnknownHost);
+    };
+    let cluster = match leg.target {
+        Target::UnknownHost => return respond(503, "NC", b"", Some(route), Reason::UnknownHost),
+        Target::UnknownSubset => return respond(503, "NC", b"", Some(route), Reason::UnknownSubset),
+        Target::Cluster(id) => table.cluster(id),
+    };
+    if cluster.original_destination {
+        return Outcome::Passthrough(Reason::OriginalDestination);
     }
+    if cluster.endpoints.is_empty() {
+        return respond(503, "UH", b"no healthy upstream", Some(route), Reason::NoHealthyEndpoint);
+    }
+    let hashed = hash_key::hash(&route.action.keys, request, draw);
+    Outcome::Route(Route {
+        cluster,
+        rule: &route.rule,
+        key: hashed.key,
+        path: None,
+        effects: &leg.effects,
+        mirrors: Vec::new(),
+        response_lines: hashed.cookies.into_iter().map(|cookie| ("set-cookie", cookie)).collect(),
+        reason: route.reason,
+    })
+}
+
+fn respond<'t>(
+    status: u16,
+    flag: &'static str,
+    body: &'t [u8],
+    route: Option<&'t TableRoute>,
+    reason: Reason,
+) -> Outcome<'t> {
+    let rule = route.map(|route| &route.rule);
+    Outcome::Respond(Respond { status, flag, headers: Vec::new(), body, rule, effects: None, reason })
 }
 
 /// How far a request gets by its Host and its routes.

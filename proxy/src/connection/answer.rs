@@ -24,7 +24,7 @@ pub(crate) struct Answer<'a> {
     /// HTTP status.
     pub(crate) status: u16,
     /// May be empty.
-    pub(crate) body: &'a str,
+    pub(crate) body: &'a [u8],
 }
 
 /// Answers a request in place of an endpoint; gives the connection's end, unless another request may follow. Then

@@ -82,7 +82,7 @@ async fn request(
         Plan::Answer { status, flag, body, route } => {
             let mut record = Record::new(started, "", route);
             (record.code, record.flags, record.details) = (*status, flag, route::details(flag).into());
-            let reply = Answer { status: *status, body };
+            let reply = Answer { status: *status, body: body.as_slice() };
             (answer(downstream, reply, &heads.request, incoming, write, &progress).await, record)
         }
     };
@@ -121,7 +121,7 @@ async fn exchange(
         Err(failure) => {
             let verdict = failure.before_response();
             (record.code, record.flags, record.details) = (verdict.status, verdict.flags, verdict.details);
-            let reply = Answer { status: verdict.status, body: verdict.body };
+            let reply = Answer { status: verdict.status, body: verdict.body.as_bytes() };
             match failure {
                 Failure::ClientGone => Some(End::Reset),
                 Failure::Refused(_) => Some(refuse(downstream, reply, incoming.read, write).await),
@@ -163,7 +163,7 @@ async fn malformed(
     let mut record = Record::new(Instant::now(), "", "");
     (record.code, record.flags, record.details) = (verdict.status, verdict.flags, verdict.details);
     record.sent = verdict.body.len() as u64;
-    let end = refuse(downstream, Answer { status: verdict.status, body: verdict.body }, read, write).await;
+    let end = refuse(downstream, Answer { status: verdict.status, body: verdict.body.as_bytes() }, read, write).await;
     downstream.report(&record);
     end
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use meshlet_routing::decide::{Decision, Dialled, Request, decide};
+use meshlet_routing::decide::{Dialled, Outcome, Request, decide};
 use meshlet_routing::table::Cluster;
 
 use super::Client;
@@ -28,7 +28,7 @@ pub(crate) enum Plan {
         /// Envoy's response flag.
         flag: &'static str,
         /// May be empty.
-        body: &'static str,
+        body: Vec<u8>,
         /// Envoy's name of the route, where one was found.
         route: Arc<str>,
     },
@@ -66,7 +66,7 @@ pub(crate) fn details(flag: &str) -> &'static str {
 pub(crate) fn plan(client: &Client, dialled: Dialled, head: &RequestHead, bytes: &[u8], draw: u32) -> Plan {
     // No rule can match a tunnel: it has no path.
     if head.method == "CONNECT" {
-        return Plan::Answer { status: 404, flag: "NR", body: "", route: Arc::default() };
+        return Plan::Answer { status: 404, flag: "NR", body: Vec::new(), route: Arc::default() };
     }
     let mut headers = [("", &[][..]); MAX_FIELDS];
     let mut count = 0;
@@ -77,19 +77,19 @@ pub(crate) fn plan(client: &Client, dialled: Dialled, head: &RequestHead, bytes:
     let headers = &headers[..count];
     let source = Some(client.address.into());
     let request = Request { method: &head.method, authority: &head.authority, path: &head.path, headers, source };
-    match decide(&client.table.load(), dialled, &request, draw) {
-        Decision::Route(route) => Plan::Forward {
+    match decide(&client.table.load(), dialled, &request, draw).outcome {
+        Outcome::Route(route) => Plan::Forward {
             target: Target::Cluster(Arc::clone(route.cluster), route.key),
             route: Arc::clone(&route.rule.name),
-            cookies: route.cookies,
+            cookies: route.response_lines.into_iter().map(|(_, line)| line).collect(),
         },
-        Decision::Passthrough(_) => {
+        Outcome::Passthrough(_) => {
             Plan::Forward { target: Target::Dialled, route: Arc::default(), cookies: Vec::new() }
         }
-        Decision::Respond(respond) => Plan::Answer {
+        Outcome::Respond(respond) => Plan::Answer {
             status: respond.status,
             flag: respond.flag,
-            body: respond.body,
+            body: respond.body.to_vec(),
             route: respond.rule.map_or_else(Arc::default, |rule| Arc::clone(&rule.name)),
         },
     }

@@ -162,10 +162,7 @@ fn scopes(world: &World, captured: &BTreeSet<Arc<str>>) -> Vec<Scope> {
     let alike = living.iter().find(|name| !distinct.contains(name)).cloned();
     let mut namespaces: BTreeSet<Arc<str>> = living.iter().filter(|name| distinct.contains(name)).cloned().collect();
     namespaces.extend(alike.into_iter().chain(named));
-    let scope = |namespace: &Arc<str>, labels: &Labels| Scope {
-        namespace: Arc::clone(namespace),
-        labels: Arc::new(labels.clone()),
-    };
+    let scope = |namespace: &Arc<str>, labels: &Labels| Scope::new(Arc::clone(namespace), Arc::new(labels.clone()));
     namespaces.iter().flat_map(|namespace| labels.iter().map(move |labels| scope(namespace, labels))).collect()
 }
 

@@ -49,7 +49,7 @@ pub(super) fn destinations<'w>(
     rule: &'w VirtualService,
     index: usize,
 ) -> Vec<(usize, &'w Destination)> {
-    match rule.http.get(index).map(|http| &http.split) {
+    match rule.http.get(index).and_then(HttpRule::split) {
         None => Vec::new(),
         Some(Split::Sole(destination)) => vec![(0, destination)],
         Some(Split::Weighted(destinations)) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::input::Input;
 use super::{Findings, Level, code};
-use crate::model::{DestinationRule, Endpoint, Hostname, Service, Split, Subset};
+use crate::model::{DestinationRule, Endpoint, Hostname, HttpRule, Service, Split, Subset};
 
 pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
     let routed = routed(input);
@@ -23,7 +23,7 @@ pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
 
 /// Every subset that some route names, by whatever client.
 fn routed<'i>(input: &'i Input<'_>) -> BTreeSet<(&'i Hostname, &'i str)> {
-    let splits = input.world.virtual_services.iter().flat_map(|rule| &rule.http).map(|http| &http.split);
+    let splits = input.world.virtual_services.iter().flat_map(|rule| &rule.http).filter_map(HttpRule::split);
     let destinations = splits.flat_map(|split| match split {
         Split::Sole(destination) => vec![destination],
         Split::Weighted(destinations) => destinations.iter().map(|(_, destination)| destination).collect(),

@@ -13,9 +13,7 @@ use crate::table::Cluster;
 
 fn endpoints(count: usize) -> Vec<Endpoint> {
     let address = |index: usize| format!("10.1.{}.{}:80", index / 250, index % 250 + 1).parse().expect("an address");
-    (0..count)
-        .map(|index| Endpoint { address: address(index), labels: Arc::default(), ready: true, pod: None })
-        .collect()
+    (0..count).map(|index| Endpoint::new(address(index))).collect()
 }
 
 fn cluster(load_balancer: LoadBalancer, count: usize) -> Cluster {

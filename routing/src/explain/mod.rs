@@ -18,7 +18,7 @@ pub use answer::{
 };
 
 use crate::balance::{Balance, mix};
-use crate::decide::{Decision, Dialled, Request, Selected, decide, normalize_path, select, without_port};
+use crate::decide::{Dialled, Outcome, Request, Selected, decide, normalize_path, select, without_port};
 use crate::enrol::{Verdict, enrol};
 use crate::model::{Hostname, LoadBalancer, Pod, Protocol, World};
 use crate::table::{Cluster, Leg, Route, Scope, Table, Target, View};
@@ -125,7 +125,7 @@ fn about_client(world: &World, client: &Client<'_>) -> (Explanation, Option<Scop
         Client::Pod(pod) => {
             let namespace = world.namespaces.iter().find(|namespace| namespace.name == pod.namespace);
             let verdict = enrol(pod, namespace);
-            let scope = Scope { namespace: Arc::clone(&pod.namespace), labels: Arc::clone(&pod.labels) };
+            let scope = Scope::of_pod(pod);
             (Explanation::new(&pod.namespace, Some(&pod.name), verdict), verdict.captured.then_some(scope))
         }
     }
@@ -177,21 +177,21 @@ impl Explanation {
         if let Selected::Route(_, route) = selected {
             self.virtual_service = route.rule.virtual_service.as_deref().map(str::to_owned);
             self.rule = route.rule.virtual_service.is_some().then(|| RuleShown::new(&route.rule));
-            self.destinations = destinations(route);
+            self.destinations = destinations(table, route);
         }
         let draw = u32::try_from(mix(seed) >> 32).unwrap_or(0);
-        match decide(table, dialled, request, draw) {
-            Decision::Passthrough(reason) => self.passes(reason.as_str(), "proxy"),
-            Decision::Respond(respond) => {
+        match decide(table, dialled, request, draw).outcome {
+            Outcome::Passthrough(reason) => self.passes(reason.as_str(), "proxy"),
+            Outcome::Respond(respond) => {
                 (self.verdict, self.reason) = ("respond", respond.reason.as_str());
                 self.response = Some(Answered {
                     status: respond.status,
                     flag: respond.flag,
                     headers: Vec::new(),
-                    body: respond.body.to_owned(),
+                    body: String::from_utf8_lossy(respond.body).into_owned(),
                 });
             }
-            Decision::Route(route) => {
+            Outcome::Route(route) => {
                 (self.verdict, self.reason) = ("route", route.reason.as_str());
                 self.policy = Some(PolicyShown::in_force());
                 let picked = Balance::new().pick(route.cluster, route.key, mix(seed.wrapping_add(1)), &[]);
@@ -206,14 +206,14 @@ impl Explanation {
     }
 }
 
-fn destinations(route: &Route) -> Vec<Destination> {
+fn destinations(table: &Table, route: &Route) -> Vec<Destination> {
     let targets = &route.action.targets;
     let mut below = 0;
     let shown = |leg: &Leg| {
         let own = leg.upper - below;
         below = leg.upper;
-        let cluster = match &leg.target {
-            Target::Cluster(cluster) => Some(cluster),
+        let cluster = match leg.target {
+            Target::Cluster(id) => Some(table.cluster(id)),
             Target::UnknownHost | Target::UnknownSubset => None,
         };
         Destination {

@@ -26,7 +26,7 @@ fn ask(rules: &str, headers: &[(&str, &[u8])]) -> Explanation {
     let valid: Vec<_> = parsed.manifests.iter().filter_map(|manifest| validate(manifest).valid).collect();
     assert_eq!(valid.len(), parsed.manifests.len());
     let question = Question {
-        client: Client::Imaginary(Scope { namespace: "shop".into(), labels: std::sync::Arc::default() }),
+        client: Client::Imaginary(Scope::new("shop".into(), std::sync::Arc::default())),
         speech: Speech::Http1,
         host: "web",
         address: None,

@@ -1,24 +1,36 @@
 //! What the objects mean, after validation: names resolved, defaults applied, nothing left to check.
 
+mod cors;
 mod destination_rule;
+mod headers;
 mod host;
+mod http_rule;
 mod load_balancer;
+mod locality;
 mod object;
 mod pod;
+mod resilience;
+mod rewrite;
 mod service;
 mod string_match;
 mod traffic_policy;
 mod virtual_service;
 
+pub use cors::CorsPolicy;
 pub use destination_rule::{DestinationRule, Subset};
+pub use headers::{HeaderEdit, HeaderEdits, HeaderOperations, Segment, Template};
 pub use host::{HostPattern, Hostname};
+pub use http_rule::{HttpAction, HttpMatch, HttpRule};
 pub use load_balancer::{HashCookie, HashKey, LoadBalancer};
+pub use locality::Locality;
 pub use object::{Creation, ExportTo, Kind, ObjectRef};
 pub use pod::{Namespace, Pod};
+pub use resilience::{Abort, FaultInjection, Mirror, Percent, RetryCondition, RetryOn, RetryPolicy};
+pub use rewrite::{DirectResponse, PathRewrite, Redirect, RedirectPort, Rewrite};
 pub use service::{Endpoint, Labels, Protocol, Service, ServicePort};
-pub use string_match::{HeaderMatch, StringMatch};
+pub use string_match::{HeaderMatch, QueryMatch, StringMatch};
 pub use traffic_policy::TrafficPolicy;
-pub use virtual_service::{Destination, HttpMatch, HttpRule, Split, VirtualService};
+pub use virtual_service::{Destination, Split, VirtualService};
 
 /// Everything known about the mesh at one moment; the order of objects has no meaning.
 #[derive(Debug, Clone, Default)]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::{Creation, ExportTo, Hostname};
+use super::{Creation, ExportTo, Hostname, Locality};
 
 /// Labels of a pod, an endpoint or a namespace.
 pub type Labels = BTreeMap<Box<str>, Box<str>>;
@@ -52,6 +53,28 @@ pub struct Endpoint {
     pub ready: bool,
     /// `namespace/name` of the pod, where known.
     pub pod: Option<Arc<str>>,
+    /// Where it runs, as far as known.
+    pub locality: Arc<Locality>,
+    /// The node it runs on, where known.
+    pub node: Option<Arc<str>>,
+    /// Its share beside the others', at least 1.
+    pub weight: NonZeroU32,
+}
+
+impl Endpoint {
+    /// A ready endpoint of weight 1 about which nothing else is known.
+    #[must_use]
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            labels: Arc::default(),
+            ready: true,
+            pod: None,
+            locality: Arc::default(),
+            node: None,
+            weight: NonZeroU32::MIN,
+        }
+    }
 }
 
 /// Protocol of a service port (istio/istio@86c9f01 pkg/config/kube/conversion.go, ConvertProtocol).

@@ -50,3 +50,12 @@ pub struct HeaderMatch {
     /// `None` asks for presence alone.
     pub value: Option<StringMatch>,
 }
+
+/// One entry of `match[].queryParams`.
+#[derive(Debug, Clone)]
+pub struct QueryMatch {
+    /// As it is written, case kept.
+    pub name: Box<str>,
+    /// `None` asks for presence alone.
+    pub value: Option<StringMatch>,
+}

@@ -1,8 +1,6 @@
 //! VirtualServices.
 
-use std::sync::Arc;
-
-use super::{Creation, ExportTo, HeaderMatch, HostPattern, Hostname, Labels, ObjectRef, StringMatch};
+use super::{Creation, ExportTo, HeaderOperations, HostPattern, Hostname, HttpRule, ObjectRef};
 
 /// Routes for hosts.
 #[derive(Debug, Clone)]
@@ -23,44 +21,6 @@ pub struct VirtualService {
     pub http: Vec<HttpRule>,
 }
 
-/// One entry of `spec.http`.
-#[derive(Debug, Clone)]
-pub struct HttpRule {
-    /// `name`, may be absent.
-    pub name: Option<Arc<str>>,
-    /// Entries are ORed; none matches everything.
-    pub matches: Vec<HttpMatch>,
-    /// `route`.
-    pub split: Split,
-}
-
-/// One entry of `match`: every condition must hold.
-#[derive(Debug, Clone, Default)]
-pub struct HttpMatch {
-    /// `name`, may be absent.
-    pub name: Option<Arc<str>>,
-    /// On the path without query.
-    pub uri: Option<StringMatch>,
-    /// For exact and prefix `uri`, which are then kept in lower case.
-    pub ignore_uri_case: bool,
-    /// On the method, case-sensitive.
-    pub method: Option<StringMatch>,
-    /// On the raw Host, port included.
-    pub authority: Option<StringMatch>,
-    /// All must hold.
-    pub headers: Vec<HeaderMatch>,
-    /// None may hold.
-    pub without_headers: Vec<HeaderMatch>,
-    /// The dialled port; static.
-    pub port: Option<u16>,
-    /// Labels the client must carry; static.
-    pub source_labels: Labels,
-    /// Namespace of the client; static.
-    pub source_namespace: Option<Box<str>>,
-    /// `None` when `gateways` is absent; otherwise whether it lists `mesh`. When set, source conditions are ignored.
-    pub gateways_list_mesh: Option<bool>,
-}
-
 /// Where a route sends its traffic.
 #[derive(Debug, Clone)]
 pub enum Split {
@@ -68,6 +28,17 @@ pub enum Split {
     Sole(Destination),
     /// Two or more as written, each above zero; a zero sum is a fault (validation.go, validateHTTPRouteDestinations).
     Weighted(Box<[(u32, Destination)]>),
+}
+
+impl Split {
+    /// The destinations that may get traffic, in written order, each with its weight; a sole one has none.
+    pub fn destinations(&self) -> impl Iterator<Item = (Option<u32>, &Destination)> {
+        let (sole, weighted): (_, &[(u32, Destination)]) = match self {
+            Self::Sole(destination) => (Some((None, destination)), &[]),
+            Self::Weighted(destinations) => (None, destinations),
+        };
+        sole.into_iter().chain(weighted.iter().map(|(weight, destination)| (Some(*weight), destination)))
+    }
 }
 
 /// One destination of a route.
@@ -79,4 +50,6 @@ pub struct Destination {
     pub subset: Option<Box<str>>,
     /// `port.number`.
     pub port: Option<u16>,
+    /// `headers` beside the destination: done to what goes there, and to what comes back.
+    pub headers: HeaderOperations,
 }

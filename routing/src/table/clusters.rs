@@ -32,11 +32,25 @@ pub struct Cluster {
     pub(crate) keys: Option<Keys>,
 }
 
+/// A cluster of one table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClusterId(usize);
+
+/// The clusters of one table. Routes know them by id, so that a change of endpoints leaves the routes as they are.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ClusterTable(Box<[Arc<Cluster>]>);
+
+impl ClusterTable {
+    pub(super) fn get(&self, id: ClusterId) -> &Arc<Cluster> {
+        &self.0[id.0]
+    }
+}
+
 /// Where a destination leads.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// To a cluster.
-    Cluster(Arc<Cluster>),
+    Cluster(ClusterId),
     /// To no known service or port: 503 with flag NC.
     UnknownHost,
     /// To a subset that the DestinationRule this client sees does not define: 503 with flag NC.
@@ -48,21 +62,27 @@ pub(super) struct Clusters<'v, 'w> {
     view: &'v View<'w>,
     policies: HashMap<Hostname, Arc<Policy<'w>>>,
     built: HashMap<(Hostname, u16, Option<Box<str>>), Target>,
+    clusters: Vec<Arc<Cluster>>,
 }
 
 impl<'v, 'w> Clusters<'v, 'w> {
     pub(super) fn new(view: &'v View<'w>) -> Self {
-        Self { view, policies: HashMap::new(), built: HashMap::new() }
+        Self { view, policies: HashMap::new(), built: HashMap::new(), clusters: Vec::new() }
+    }
+
+    /// All that were built, each at its id.
+    pub(super) fn finish(self) -> ClusterTable {
+        ClusterTable(self.clusters.into())
     }
 
     /// The cluster of a destination.
     pub(super) fn target(&mut self, host: &Hostname, port: u16, subset: Option<&str>) -> Target {
         let key = (host.clone(), port, subset.map(Box::from));
         if let Some(target) = self.built.get(&key) {
-            return target.clone();
+            return *target;
         }
         let target = self.build(host, port, subset);
-        self.built.insert(key, target.clone());
+        self.built.insert(key, target);
         target
     }
 
@@ -119,7 +139,8 @@ impl<'v, 'w> Clusters<'v, 'w> {
                 None => return Target::UnknownSubset,
             },
         };
-        Target::Cluster(Arc::new(cluster(service, service_port, &policy, part)))
+        self.clusters.push(Arc::new(cluster(service, service_port, &policy, part)));
+        Target::Cluster(ClusterId(self.clusters.len() - 1))
     }
 }
 

@@ -6,6 +6,7 @@
 mod clusters;
 mod destination_rules;
 mod domains;
+mod effects;
 mod lens;
 mod rules;
 #[cfg(test)]
@@ -17,10 +18,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::decide::Dialled;
-use crate::model::{Labels, Protocol, World};
+use crate::model::{Labels, Locality, Pod, Protocol, World};
 
-pub use clusters::{Cluster, Target};
+pub use clusters::{Cluster, ClusterId, Target};
 pub(crate) use domains::Domains;
+pub use effects::Effects;
 pub(crate) use lens::{Lens, look};
 pub(crate) use rules::View;
 pub(crate) use virtual_host::{Leg, Route, RouteMatch, VirtualHost};
@@ -32,6 +34,24 @@ pub struct Scope {
     pub namespace: Arc<str>,
     /// Its labels.
     pub labels: Arc<Labels>,
+    /// Where it runs.
+    pub locality: Arc<Locality>,
+    /// The node it runs on, where known.
+    pub node: Option<Arc<str>>,
+}
+
+impl Scope {
+    /// Clients of a namespace with these labels, wherever they run.
+    #[must_use]
+    pub fn new(namespace: Arc<str>, labels: Arc<Labels>) -> Self {
+        Self { namespace, labels, locality: Arc::default(), node: None }
+    }
+
+    /// The scope of a pod.
+    #[must_use]
+    pub fn of_pod(pod: &Pod) -> Self {
+        Self::new(Arc::clone(&pod.namespace), Arc::clone(&pod.labels))
+    }
 }
 
 /// Which rule decided; shared by every request that it takes.
@@ -62,6 +82,7 @@ pub struct Table {
     /// Declared HTTP: one set of names per port number, whatever the address.
     ports: HashMap<u16, Domains>,
     ruled: BTreeSet<(IpAddr, u16)>,
+    clusters: clusters::ClusterTable,
 }
 
 impl Table {
@@ -83,7 +104,14 @@ impl Table {
                 }
             }
         }
+        table.clusters = clusters.finish();
         table
+    }
+
+    /// A cluster that a route of this table names.
+    #[must_use]
+    pub fn cluster(&self, id: ClusterId) -> &Arc<Cluster> {
+        self.clusters.get(id)
     }
 
     /// Addresses and ports that this scope's rules give a meaning to: these are captured.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{Scope, Table};
 use crate::balance::Balance;
-use crate::decide::{Decision, Dialled, Request, decide};
+use crate::decide::{Dialled, Outcome, Request, decide};
 use crate::manifest;
 use crate::model::{Labels, World};
 use crate::validate::validate;
@@ -55,7 +55,7 @@ fn world(text: &str) -> World {
 }
 
 fn table_for(text: &str, namespace: &str) -> Table {
-    Table::build(&world(text), &Scope { namespace: namespace.into(), labels: Arc::new(Labels::new()) })
+    Table::build(&world(text), &Scope::new(namespace.into(), Arc::new(Labels::new())))
 }
 
 fn table(text: &str) -> Table {
@@ -67,10 +67,10 @@ const WEB: (&str, u16) = ("10.96.0.1", 8080);
 /// Where a request goes: a cluster, `passthrough`, or `STATUS FLAG`.
 fn ask(table: &Table, (address, port): (&str, u16), request: &Request<'_>, draw: u32) -> String {
     let dialled = Dialled { address: address.parse::<IpAddr>().expect("an address"), port };
-    match decide(table, dialled, request, draw) {
-        Decision::Route(route) => route.cluster.name.to_string(),
-        Decision::Respond(respond) => format!("{} {}", respond.status, respond.flag),
-        Decision::Passthrough(_) => "passthrough".to_owned(),
+    match decide(table, dialled, request, draw).outcome {
+        Outcome::Route(route) => route.cluster.name.to_string(),
+        Outcome::Respond(respond) => format!("{} {}", respond.status, respond.flag),
+        Outcome::Passthrough(_) => "passthrough".to_owned(),
     }
 }
 
@@ -285,7 +285,7 @@ fn given_a_destination_rule_alone_then_the_service_is_ruled_only_if_it_has_a_pol
     let headers: &[(&str, &[u8])] = &[("foo", b"x")];
     for (headers, has_key) in [(headers, true), (&[], false)] {
         let request = Request { headers, ..get("web", "/") };
-        let Decision::Route(route) = decide(&table_of_hash, dialled, &request, 0) else { panic!("no route") };
+        let Outcome::Route(route) = decide(&table_of_hash, dialled, &request, 0).outcome else { panic!("no route") };
         assert_eq!(route.key.is_some(), has_key);
         assert!(Balance::new().pick(route.cluster, route.key, 5, &[]).is_some());
     }
@@ -298,7 +298,9 @@ fn given_an_unready_pod_or_a_named_target_port_then_endpoints_are_the_ready_ones
     for (address, host, expected) in
         [("10.96.0.1", "web", "10.1.0.1:80 10.1.0.2:80"), ("10.96.0.2", "other", "10.1.0.9:8000")]
     {
-        let Decision::Route(route) = decide(&table, dialled(address), &get(host, "/"), 0) else { panic!("no route") };
+        let Outcome::Route(route) = decide(&table, dialled(address), &get(host, "/"), 0).outcome else {
+            panic!("no route")
+        };
         let found: Vec<String> = route.cluster.endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect();
         assert_eq!(found.join(" "), expected);
     }

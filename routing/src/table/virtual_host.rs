@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::RuleRef;
 use super::clusters::{Clusters, Target};
+use super::effects::Effects;
 use super::rules::View;
 use crate::decide::Reason;
 use crate::model::{
-    Destination, HashKey, HeaderMatch, Hostname, HttpMatch, HttpRule, Protocol, Service, ServicePort, Split,
-    StringMatch, VirtualService,
+    Destination, HashKey, HeaderMatch, Hostname, HttpAction, HttpMatch, HttpRule, Protocol, Service, ServicePort,
+    Split, StringMatch, VirtualService,
 };
 
 /// The routes of one host; a request that none takes is answered 404.
@@ -61,6 +62,7 @@ pub(crate) struct Leg {
     pub(crate) port: u16,
     pub(crate) subset: Option<Box<str>>,
     pub(crate) target: Target,
+    pub(crate) effects: Arc<Effects>,
 }
 
 /// Where a route's requests go: at least one destination, in written order.
@@ -127,7 +129,8 @@ pub(super) fn of_rule(
         if live.is_empty() && !http.matches.is_empty() {
             continue;
         }
-        let action = Arc::new(action(clusters, &http.split, port));
+        let HttpAction::Route(split) = &http.action else { continue };
+        let action = Arc::new(action(clusters, split, port));
         if http.matches.is_empty() {
             routes.push(route(rule, index, http, None, &action));
         }
@@ -184,7 +187,8 @@ fn action(clusters: &mut Clusters<'_, '_>, split: &Split, port: u16) -> Action {
         let key = clusters.hash_key(&destination.host, number, destination.port.is_some(), subset);
         keys.extend(key.filter(|key| !keys.contains(key)));
         let target = clusters.target(&destination.host, number, subset);
-        Leg { upper, weight, host: destination.host.clone(), port: number, subset: destination.subset.clone(), target }
+        let (host, subset, effects) = (destination.host.clone(), destination.subset.clone(), Arc::default());
+        Leg { upper, weight, host, port: number, subset, target, effects }
     };
     let legs = match split {
         Split::Sole(destination) => [leg(destination, 1, None)].into(),
@@ -208,7 +212,8 @@ fn default_route(clusters: &mut Clusters<'_, '_>, service: &Service, port: &Serv
         Reason::DefaultRoute
     };
     let target = clusters.target(&service.host, port.number, None);
-    let leg = Leg { upper: 1, weight: None, host: service.host.clone(), port: port.number, subset: None, target };
+    let (host, effects) = (service.host.clone(), Arc::default());
+    let leg = Leg { upper: 1, weight: None, host, port: port.number, subset: None, target, effects };
     let keys = clusters.hash_key(&service.host, port.number, true, None).into_iter().collect();
     let route = Route {
         rule: Arc::new(RuleRef { virtual_service: None, index: 0, entry: None, name: "default".into() }),

@@ -101,6 +101,7 @@ fn from_slices(
                     labels: pod.map(|pod| Arc::clone(&pod.labels)).unwrap_or_default(),
                     ready: entry.ready,
                     pod: pod.map(|pod| format!("{}/{}", pod.namespace, pod.name).into()),
+                    ..Endpoint::new(address)
                 };
                 // While slices are rewritten an address may stand in two: ready in either is ready.
                 let known = endpoints.entry(address).or_insert_with(|| endpoint.clone());
@@ -128,7 +129,8 @@ fn from_pods(service: &ServiceSpec, port: &PortSpec, pods: &Pods<'_>) -> BTreeMa
         let address = SocketAddr::new(*pod.addresses.first()?, number);
         let name = format!("{}/{}", pod.namespace, pod.name).into();
         let ready = pod.ready || service.publish_not_ready;
-        Some((address, Endpoint { address, labels: Arc::clone(&pod.labels), ready, pod: Some(name) }))
+        let labels = Arc::clone(&pod.labels);
+        Some((address, Endpoint { labels, ready, pod: Some(name), ..Endpoint::new(address) }))
     };
     pods.all.iter().filter(selected).filter_map(endpoint).collect()
 }

@@ -2,7 +2,10 @@
 
 use super::fields::Fields;
 use super::{metadata, string_match};
-use crate::model::{Destination, HostPattern, Hostname, HttpMatch, HttpRule, ObjectRef, Split, VirtualService};
+use crate::model::{
+    Destination, FaultInjection, HeaderOperations, HostPattern, Hostname, HttpAction, HttpMatch, HttpRule, ObjectRef,
+    Rewrite, Split, VirtualService,
+};
 
 pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<VirtualService> {
     let report = fields.report();
@@ -72,7 +75,18 @@ fn http_rule(rule: &Fields<'_>, object: &ObjectRef) -> Option<HttpRule> {
     let matches = rule.objects("match").iter().map(http_match).collect();
     let split = split(rule, object);
     rule.finish();
-    Some(HttpRule { name, matches, split: split? })
+    Some(HttpRule {
+        name,
+        matches,
+        action: HttpAction::Route(split?),
+        rewrite: Rewrite::default(),
+        timeout: None,
+        retries: None,
+        fault: FaultInjection::default(),
+        mirrors: Vec::new(),
+        cors: None,
+        headers: HeaderOperations::default(),
+    })
 }
 
 fn http_match(entry: &Fields<'_>) -> HttpMatch {
@@ -84,10 +98,12 @@ fn http_match(entry: &Fields<'_>) -> HttpMatch {
         uri: condition("uri", ignore_uri_case),
         // Folding has no effect on an expression.
         ignore_uri_case: ignore_uri_case && entry.object("uri").is_some_and(|uri| !uri.has("regex")),
+        scheme: None,
         method: condition("method", false),
         authority: condition("authority", false),
         headers: string_match::headers(entry, "headers"),
         without_headers: string_match::headers(entry, "withoutHeaders"),
+        query_params: Vec::new(),
         port: entry.port("port"),
         source_labels: entry.labels("sourceLabels"),
         source_namespace: entry.text("sourceNamespace").map(Box::from),
@@ -149,9 +165,12 @@ fn destination(fields: &Fields<'_>, object: &ObjectRef) -> Option<Destination> {
     let subset = fields.text("subset").filter(|subset| !subset.is_empty()).map(Box::from);
     fields.finish();
     match host {
-        Some(host) if !host.starts_with('*') => {
-            Some(Destination { host: Hostname::resolve(host, &object.namespace), subset, port })
-        }
+        Some(host) if !host.starts_with('*') => Some(Destination {
+            host: Hostname::resolve(host, &object.namespace),
+            subset,
+            port,
+            headers: HeaderOperations::default(),
+        }),
         Some(host) => {
             fields.report().error(&fields.path("host"), format!("{host:?} is a wildcard"), "name one service");
             None

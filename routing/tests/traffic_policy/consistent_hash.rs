@@ -61,7 +61,7 @@ fn given_a_cookie_in_quotes_or_on_a_second_line_then_its_value_is_the_same() {
     let table = table(&hashing("httpCookie: {name: user, ttl: 60s}"));
     let key = |headers: &[(&str, &[u8])]| {
         let route = routed(&table, &get("/", headers), 7);
-        assert!(route.cookies.is_empty(), "{:?}", route.cookies);
+        assert!(route.response_lines.is_empty(), "{:?}", route.response_lines);
         route.key
     };
     let plain = key(&[("cookie", b"user=alice")]);
@@ -85,13 +85,17 @@ fn given_a_missing_cookie_with_a_ttl_then_one_is_made_as_envoy_writes_it_and_dec
         let mut values = BTreeSet::new();
         for draw in [0, 1, 77, u32::MAX] {
             let first = routed(&table, &get("/", &[("cookie", b"user=")]), draw);
-            let [line] = first.cookies.as_slice() else { panic!("{:?}", first.cookies) };
+            let [("set-cookie", line)] = first.response_lines.as_slice() else { panic!("{:?}", first.response_lines) };
             let value = line.strip_prefix("user=\"").and_then(|line| line.strip_suffix(tail));
             let value = value.and_then(|line| line.strip_suffix('"')).unwrap_or_else(|| panic!("{line}"));
             assert!(value.len() == 16 && value.bytes().all(|byte| byte.is_ascii_hexdigit()), "{line}");
             let sent = format!("user={value}");
             let next = routed(&table, &get("/", &[("cookie", sent.as_bytes())]), draw ^ 1);
-            assert_eq!((next.key, next.cookies.len()), (first.key, 0), "the made value is the key from the start");
+            assert_eq!(
+                (next.key, next.response_lines.len()),
+                (first.key, 0),
+                "the made value is the key from the start"
+            );
             values.insert(value.to_owned());
         }
         assert_eq!(values.len(), 4, "each draw has a value of its own");
@@ -102,7 +106,7 @@ fn given_a_missing_cookie_with_a_ttl_then_one_is_made_as_envoy_writes_it_and_dec
 fn given_a_missing_cookie_without_a_ttl_then_none_is_made() {
     let table = table(&hashing("httpCookie: {name: user}"));
     let route = routed(&table, &get("/", &[]), 3);
-    assert_eq!((route.key, route.cookies.len()), (None, 0));
+    assert_eq!((route.key, route.response_lines.len()), (None, 0));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use meshlet_routing::decide::{Decision, Dialled, Request, Route, decide};
+use meshlet_routing::decide::{Dialled, Outcome, Request, Route, decide};
 use meshlet_routing::fault::Fault;
 use meshlet_routing::manifest;
 use meshlet_routing::model::{Labels, World};
@@ -55,7 +55,7 @@ pub(crate) fn table_for(rules: &str, namespace: &str, labels: &[(&str, &str)]) -
     };
     let objects: Vec<_> = parsed.manifests.iter().map(read).collect();
     let labels: Labels = labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-    Table::build(&World::assemble(&objects), &Scope { namespace: namespace.into(), labels: Arc::new(labels) })
+    Table::build(&World::assemble(&objects), &Scope::new(namespace.into(), Arc::new(labels)))
 }
 
 /// The shop as its own clients see it.
@@ -70,14 +70,14 @@ pub(crate) fn get<'a>(path: &'a str, headers: &'a [(&'a str, &'a [u8])]) -> Requ
 }
 
 /// What is decided about a request to a port of `web`.
-pub(crate) fn ask<'t>(table: &'t Table, port: u16, request: &Request<'_>, draw: u32) -> Decision<'t> {
-    decide(table, Dialled { address: [10, 96, 0, 1].into(), port }, request, draw)
+pub(crate) fn ask<'t>(table: &'t Table, port: u16, request: &Request<'_>, draw: u32) -> Outcome<'t> {
+    decide(table, Dialled { address: [10, 96, 0, 1].into(), port }, request, draw).outcome
 }
 
 /// The route of a request that has one.
 pub(crate) fn routed<'t>(table: &'t Table, request: &Request<'_>, draw: u32) -> Route<'t> {
     match ask(table, 8080, request, draw) {
-        Decision::Route(route) => route,
+        Outcome::Route(route) => route,
         other => panic!("{other:?}"),
     }
 }
@@ -85,9 +85,9 @@ pub(crate) fn routed<'t>(table: &'t Table, request: &Request<'_>, draw: u32) -> 
 /// The cluster of a plain GET to a port, or why there is none.
 pub(crate) fn cluster(table: &Table, port: u16) -> Result<&Arc<Cluster>, &'static str> {
     match ask(table, port, &get("/", &[]), 0) {
-        Decision::Route(route) => Ok(route.cluster),
-        Decision::Respond(respond) => Err(respond.reason.as_str()),
-        Decision::Passthrough(reason) => Err(reason.as_str()),
+        Outcome::Route(route) => Ok(route.cluster),
+        Outcome::Respond(respond) => Err(respond.reason.as_str()),
+        Outcome::Passthrough(reason) => Err(reason.as_str()),
     }
 }
 

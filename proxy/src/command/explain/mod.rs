@@ -150,7 +150,7 @@ fn client<'w>(arguments: &ExplainArgs, world: &'w World) -> anyhow::Result<Clien
     if let Some(namespace) = &arguments.from_namespace {
         let labels: BTreeMap<Box<str>, Box<str>> =
             arguments.from_labels.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect();
-        return Ok(Client::Imaginary(Scope { namespace: namespace.as_str().into(), labels: Arc::new(labels) }));
+        return Ok(Client::Imaginary(Scope::new(namespace.as_str().into(), Arc::new(labels))));
     }
     let written = arguments.pod.as_deref().unwrap_or_default();
     let given = arguments.namespace.as_deref().unwrap_or("default");

@@ -236,8 +236,7 @@ fn table(protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> T
 
 /// With rules beside the service.
 fn ruled(rules: World, protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Table {
-    let endpoint =
-        |address: &SocketAddr| Endpoint { address: *address, labels: Arc::default(), ready: true, pod: None };
+    let endpoint = |address: &SocketAddr| Endpoint::new(*address);
     let service = Service {
         name: "echo".into(),
         namespace: "shop".into(),
@@ -253,7 +252,7 @@ fn ruled(rules: World, protocol: Protocol, dialled: SocketAddr, endpoints: &[Soc
         created: Creation::default(),
     };
     let world = World { services: vec![service], ..rules };
-    Table::build(&world, &Scope { namespace: "shop".into(), labels: Arc::new(Labels::new()) })
+    Table::build(&world, &Scope::new("shop".into(), Arc::new(Labels::new())))
 }
 
 /// A port of loopback where nobody listens, now or later: it stays bound.

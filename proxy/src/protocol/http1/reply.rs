@@ -3,7 +3,7 @@
 use super::forward::{decimal, field};
 
 /// Writes a whole response; the body is left out for a HEAD and still announced. `close`: the connection ends with it.
-pub(crate) fn reply(out: &mut Vec<u8>, status: u16, body: &str, to_head: bool, close: bool) {
+pub(crate) fn reply(out: &mut Vec<u8>, status: u16, body: &[u8], to_head: bool, close: bool) {
     out.clear();
     out.extend_from_slice(b"HTTP/1.1 ");
     decimal(out, u64::from(status));
@@ -20,7 +20,7 @@ pub(crate) fn reply(out: &mut Vec<u8>, status: u16, body: &str, to_head: bool, c
     }
     out.extend_from_slice(b"\r\n");
     if !to_head {
-        out.extend_from_slice(body.as_bytes());
+        out.extend_from_slice(body);
     }
 }
 
@@ -43,15 +43,15 @@ mod tests {
     #[test]
     fn given_an_answer_of_our_own_then_it_is_whole_and_a_head_request_gets_no_body() {
         let mut out = Vec::new();
-        reply(&mut out, 503, "no healthy upstream", false, false);
+        reply(&mut out, 503, b"no healthy upstream", false, false);
         let expected = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 19\r\ncontent-type: text/plain\r\n\r\nno healthy upstream";
         assert_eq!(String::from_utf8_lossy(&out), expected);
-        reply(&mut out, 404, "", false, true);
+        reply(&mut out, 404, b"", false, true);
         assert_eq!(
             String::from_utf8_lossy(&out),
             "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
         );
-        reply(&mut out, 503, "no healthy upstream", true, false);
+        reply(&mut out, 503, b"no healthy upstream", true, false);
         assert!(out.ends_with(b"text/plain\r\n\r\n"));
     }
 }

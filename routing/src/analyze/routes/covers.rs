@@ -11,10 +11,12 @@ pub(super) fn covers(wide: &HttpMatch, narrow: &HttpMatch) -> bool {
         name: _,
         uri,
         ignore_uri_case,
+        scheme,
         method,
         authority,
         headers,
         without_headers,
+        query_params,
         port,
         source_labels: _,
         source_namespace: _,
@@ -26,6 +28,9 @@ pub(super) fn covers(wide: &HttpMatch, narrow: &HttpMatch) -> bool {
         && uri_covers(uri.as_ref(), *ignore_uri_case, narrow)
         && text_covers(method.as_ref(), narrow.method.as_ref())
         && text_covers(authority.as_ref(), narrow.authority.as_ref())
+        && text_covers(scheme.as_ref(), narrow.scheme.as_ref())
+        // In doubt it does not: one parameter may be written in many ways.
+        && query_params.is_empty()
         && headers.iter().all(|header| header_covers(header, &narrow.headers))
         && without_headers.iter().all(|header| narrow.without_headers.iter().any(|other| same(header, other)))
 }
