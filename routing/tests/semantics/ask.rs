@@ -1,0 +1,89 @@
+//! Questions to the engine, and answers short enough for a table of cases.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use meshlet_routing::decide::{Decision, Dialled, Outcome, Request, decide};
+use meshlet_routing::fault::{Fault, Severity};
+use meshlet_routing::manifest;
+use meshlet_routing::model::{Labels, World};
+use meshlet_routing::table::{Scope, Table};
+use meshlet_routing::validate::validate;
+
+/// A document with one Istio object.
+pub(crate) fn istio(kind: &str, namespace: &str, name: &str, spec: &str) -> String {
+    format!(
+        "\n---\n{{apiVersion: networking.istio.io/v1, kind: {kind}, metadata: {{name: {name}, namespace: {namespace}}}, spec: {spec}}}\n"
+    )
+}
+
+/// A Service with the selector `app: NAME`; `spec` holds what is needed beside it: `clusterIP`, `ports` …
+pub(crate) fn service(namespace: &str, name: &str, spec: &str) -> String {
+    format!(
+        "\n---\n{{apiVersion: v1, kind: Service, metadata: {{name: {name}, namespace: {namespace}}}, spec: {{selector: {{app: {name}}}, {spec}}}}}\n"
+    )
+}
+
+/// A ready pod with the labels `app` and `version`.
+pub(crate) fn pod(namespace: &str, app: &str, version: &str, ip: &str) -> String {
+    let name = ip.replace('.', "-");
+    format!(
+        "\n---\n{{apiVersion: v1, kind: Pod, metadata: {{name: p{name}, namespace: {namespace}, labels: {{app: {app}, version: {version}}}}}, status: {{podIP: {ip}}}}}\n"
+    )
+}
+
+/// Everything that is wrong with the objects of a text, errors and warnings.
+pub(crate) fn faults(text: &str) -> Vec<Fault> {
+    let parsed = manifest::parse("test.yaml", text);
+    let validated = parsed.manifests.iter().flat_map(|manifest| validate(manifest).faults);
+    parsed.faults.iter().cloned().chain(validated).collect()
+}
+
+/// The errors alone, as they are printed.
+pub(crate) fn errors(text: &str) -> Vec<String> {
+    let of_errors = faults(text).into_iter().filter(|fault| fault.severity == Severity::Error);
+    of_errors.map(|fault| fault.to_string()).collect()
+}
+
+/// The world of a text in which nothing is refused.
+pub(crate) fn world(text: &str) -> World {
+    let parsed = manifest::parse("test.yaml", text);
+    let read = |manifest| {
+        let validated = validate(manifest);
+        validated.valid.unwrap_or_else(|| panic!("{:?}", validated.faults))
+    };
+    let valid: Vec<_> = parsed.manifests.iter().map(read).collect();
+    World::assemble(&valid)
+}
+
+/// A text as clients of a namespace with these labels see it.
+pub(crate) fn table_for(text: &str, namespace: &str, labels: &[(&str, &str)]) -> Table {
+    let labels: Labels = labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+    Table::build(&world(text), &Scope::new(namespace.into(), Arc::new(labels)))
+}
+
+/// A text as clients of a namespace see it.
+pub(crate) fn table(text: &str, namespace: &str) -> Table {
+    table_for(text, namespace, &[])
+}
+
+/// A GET.
+pub(crate) fn get<'a>(authority: &'a str, path: &'a str) -> Request<'a> {
+    Request { method: "GET", authority, path, headers: &[], source: None }
+}
+
+/// What is decided about a request to an address such as `10.96.0.1:80`.
+pub(crate) fn decided<'t>(table: &'t Table, dialled: &str, request: &Request<'_>, draw: u32) -> Decision<'t> {
+    let (address, port) = dialled.rsplit_once(':').expect("ADDRESS:PORT");
+    let address: IpAddr = address.trim_matches(['[', ']']).parse().expect("an address");
+    decide(table, Dialled { address, port: port.parse().expect("a port") }, request, draw)
+}
+
+/// The same in a word: a cluster's name, `STATUS FLAG`, or `passthrough`.
+pub(crate) fn sent(table: &Table, dialled: &str, request: &Request<'_>, draw: u32) -> String {
+    match decided(table, dialled, request, draw).outcome {
+        Outcome::Route(route) => route.cluster.name.to_string(),
+        Outcome::Respond(respond) => format!("{} {}", respond.status, respond.flag),
+        Outcome::Passthrough(_) => "passthrough".to_owned(),
+    }
+}

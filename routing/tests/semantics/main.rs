@@ -1,0 +1,5 @@
+//! What Istio's sidecar does, statement by statement. A test's name starts with the number of the section and the statement
+//! that it holds us to, `s3_5_…`, or `q…` where the statement is a quirk of the code.
+
+mod ask;
+mod s2_7_broken_destinations;
