@@ -1,10 +1,12 @@
 //! Manifest → model, one file per kind. Every fault of an object is collected; one bad object never hides the others.
 
 mod assemble;
+mod destination;
 mod destination_rule;
 mod duration;
 mod endpoint_slice;
 mod fields;
+mod http;
 mod load_balancer;
 mod metadata;
 mod namespace;
