@@ -1,6 +1,9 @@
 //! Which DestinationRules a scope uses for a host.
 
+use std::collections::HashMap;
+
 use super::Scope;
+use super::by_host::ByHost;
 use crate::model::{DestinationRule, ExportTo, Hostname, Labels, ObjectRef, Subset, TrafficPolicy};
 
 /// Where rules of last resort live.
@@ -24,11 +27,40 @@ struct Entry<'w> {
     policy: Policy<'w>,
 }
 
+/// All destination rules by namespace and host.
+pub(super) struct PolicyIndex<'w>(HashMap<&'w str, ByHost<'w, &'w DestinationRule>>);
+
+impl<'w> PolicyIndex<'w> {
+    pub(super) fn new(rules: &'w [DestinationRule]) -> Self {
+        let mut namespaces: HashMap<&str, ByHost<'w, &DestinationRule>> = HashMap::new();
+        for rule in rules {
+            namespaces.entry(&rule.object.namespace).or_default().insert(&rule.host, rule);
+        }
+        Self(namespaces)
+    }
+
+    /// The rules of a namespace that cover `host` with the narrowest pattern: those with a selector first, then by age.
+    fn most_specific(
+        &self,
+        namespace: &str,
+        host: &Hostname,
+        usable: impl Fn(&DestinationRule) -> bool,
+    ) -> Vec<&'w DestinationRule> {
+        let Some(rules) = self.0.get(namespace) else { return Vec::new() };
+        let usable = |rules: &[&'w DestinationRule]| -> Vec<&'w DestinationRule> {
+            rules.iter().filter(|rule| usable(rule)).copied().collect()
+        };
+        let mut found = rules.covering(host).map(usable).find(|found| !found.is_empty()).unwrap_or_default();
+        found.sort_by_key(|rule| (rule.selector.is_none(), &rule.created, &rule.object.name));
+        found
+    }
+}
+
 /// The rules in force for a client of `scope` and `host`: those of the client's namespace, else of the service's, else of
 /// the root namespace; the first place that has any ends the search, even if none of them is for this client
 /// (istio/istio@86c9f01 pilot/pkg/model/push_context.go, destinationRule).
 pub(super) fn policy<'w>(
-    rules: &'w [DestinationRule],
+    rules: &PolicyIndex<'w>,
     scope: &Scope,
     host: &Hostname,
     service_namespace: &str,
@@ -38,13 +70,13 @@ pub(super) fn policy<'w>(
         // A client of the root namespace finds only private rules here: the others are meant for everybody.
         if client == ROOT_NAMESPACE { is_private(rule) } else { rule.export_to.reaches(client) }
     };
-    let at_home = merge(most_specific(rules, client, host, usable_at_home));
+    let at_home = merge(rules.most_specific(client, host, usable_at_home));
     if !at_home.is_empty() {
         return chosen(at_home, scope);
     }
     for namespace in [service_namespace, ROOT_NAMESPACE] {
         // The narrowest host is chosen first and tested for export afterwards.
-        let mut exported = merge(most_specific(rules, namespace, host, |rule| !is_private(rule)));
+        let mut exported = merge(rules.most_specific(namespace, host, |rule| !is_private(rule)));
         exported.retain(|entry| entry.export_to.reaches(client));
         if !exported.is_empty() {
             return chosen(exported, scope);
@@ -56,21 +88,6 @@ pub(super) fn policy<'w>(
 /// Of no use to any other namespace.
 fn is_private(rule: &DestinationRule) -> bool {
     matches!(&rule.export_to, ExportTo::Namespaces(names) if names.len() == 1 && names[0] == rule.object.namespace)
-}
-
-/// The rules of a namespace that cover `host` with the narrowest pattern: those with a selector first, then by age.
-fn most_specific<'w>(
-    rules: &'w [DestinationRule],
-    namespace: &str,
-    host: &Hostname,
-    usable: impl Fn(&DestinationRule) -> bool,
-) -> Vec<&'w DestinationRule> {
-    let covering = |rule: &&DestinationRule| &*rule.object.namespace == namespace && rule.host.covers(host);
-    let mut found: Vec<&DestinationRule> = rules.iter().filter(covering).filter(|rule| usable(rule)).collect();
-    let narrowest = found.iter().map(|rule| rule.host.specificity()).max();
-    found.retain(|rule| Some(rule.host.specificity()) == narrowest);
-    found.sort_by_key(|rule| (rule.selector.is_none(), &rule.created, &rule.object.name));
-    found
 }
 
 /// Concatenates the subsets and takes the first policy, of rules that are exported alike and select the same clients; one

@@ -3,6 +3,7 @@
 //! [`rules`] picks the virtual services that the scope sees and [`destination_rules`] the policies, [`clusters`] turns a (host, port,
 //! subset) into endpoints and a policy, [`virtual_host`] compiles routes, [`domains`] says under which names they live.
 
+mod by_host;
 mod clusters;
 mod destination_rules;
 mod domains;

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::Scope;
-use super::destination_rules::{self, Policy};
-use crate::model::{DestinationRule, ExportTo, HostPattern, Hostname, Service, VirtualService, World};
+use super::by_host::ByHost;
+use super::destination_rules::{self, Policy, PolicyIndex};
+use crate::model::{ExportTo, Hostname, Service, VirtualService, World};
 
 /// The world through one scope's eyes.
 pub(crate) struct View<'w> {
@@ -14,7 +15,9 @@ pub(crate) struct View<'w> {
     ordered_services: Vec<&'w Service>,
     /// Mesh-bound and visible, strongest first.
     virtual_services: Vec<&'w VirtualService>,
-    destination_rules: &'w [DestinationRule],
+    /// Places in `virtual_services` by the hosts they list.
+    owners: ByHost<'w, usize>,
+    destination_rules: PolicyIndex<'w>,
 }
 
 impl<'w> View<'w> {
@@ -29,12 +32,17 @@ impl<'w> View<'w> {
             .collect();
         virtual_services
             .sort_by_key(|rule| (visibility(rule, scope), &rule.created, &rule.object.name, &rule.object.namespace));
+        let mut owners = ByHost::default();
+        for (place, rule) in virtual_services.iter().enumerate() {
+            rule.hosts.iter().for_each(|host| owners.insert(host, place));
+        }
         Self {
             scope,
             services: ordered_services.iter().map(|service| (&service.host, *service)).collect(),
             ordered_services,
             virtual_services,
-            destination_rules: &world.destination_rules,
+            owners,
+            destination_rules: PolicyIndex::new(&world.destination_rules),
         }
     }
 
@@ -52,25 +60,21 @@ impl<'w> View<'w> {
     }
 
     /// Rules that list `host` itself, strongest first.
-    pub(crate) fn exact_owners<'s>(&'s self, host: &'s Hostname) -> impl Iterator<Item = &'w VirtualService> + 's {
-        self.virtual_services.iter().copied().filter(move |rule| {
-            rule.hosts.iter().any(|pattern| matches!(pattern, HostPattern::Exact(name) if name == host))
-        })
+    pub(crate) fn exact_owners(&self, host: &Hostname) -> impl Iterator<Item = &'w VirtualService> + '_ {
+        let mut places = self.owners.exact(host).to_vec();
+        // A rule may list a host twice.
+        places.dedup();
+        places.into_iter().map(|place| self.virtual_services[place])
     }
 
     /// The rule whose wildcard covers `host` most narrowly; of equals the strongest.
     pub(crate) fn wildcard_owner(&self, host: &Hostname) -> Option<&'w VirtualService> {
-        let narrowness = |rule: &VirtualService| {
-            rule.hosts.iter().filter(|pattern| pattern.covers(host)).map(HostPattern::specificity).max()
-        };
-        let candidates = self.virtual_services.iter().filter_map(|rule| Some((narrowness(rule)?, *rule)));
-        // `max_by_key` would take the last of equals.
-        candidates.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, rule)| rule)
+        self.owners.wildcards(host).find_map(|places| places.first()).map(|place| self.virtual_services[*place])
     }
 
     /// The destination rules in force for a client of this scope and `host`.
     pub(crate) fn policy(&self, host: &Hostname, service_namespace: &str) -> Policy<'w> {
-        destination_rules::policy(self.destination_rules, self.scope, host, service_namespace)
+        destination_rules::policy(&self.destination_rules, self.scope, host, service_namespace)
     }
 }
 
