@@ -12,5 +12,6 @@ pub mod fault;
 mod hash_key;
 pub mod manifest;
 pub mod model;
+pub mod retry;
 pub mod table;
 pub mod validate;
