@@ -5,7 +5,7 @@ use super::ring_hash::Ring;
 use crate::model::{Endpoint, LoadBalancer};
 
 /// Laid out once per cluster.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Keys {
     Ring(Ring),
     Maglev(Maglev),

@@ -4,7 +4,7 @@ use super::ring_hash::{hash, hash_seeded};
 use crate::model::Endpoint;
 
 /// Which endpoint has each place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Maglev {
     places: Box<[u32]>,
 }

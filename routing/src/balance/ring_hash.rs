@@ -18,7 +18,7 @@ pub(super) fn hash_seeded(seed: u64, bytes: &[u8]) -> u64 {
 }
 
 /// Points in ascending order, each with the index of its endpoint.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ring {
     points: Box<[(u64, u32)]>,
 }

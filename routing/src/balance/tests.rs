@@ -29,6 +29,7 @@ fn cluster(load_balancer: LoadBalancer, count: usize) -> Cluster {
         load_balancer,
         original_destination: false,
         endpoints,
+        selector: Arc::default(),
         keys,
     }
 }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use super::destination_rules::Policy;
 use super::rules::View;
+use super::virtual_host::VirtualHost;
 use crate::balance::Keys;
-use crate::model::{Endpoint, HashKey, Hostname, LoadBalancer, Protocol, Service, ServicePort, Subset, TrafficPolicy};
+use crate::model::{
+    Endpoint, HashKey, Hostname, Labels, LoadBalancer, Protocol, Service, ServicePort, Subset, TrafficPolicy,
+};
 
 /// What a destination names: one port of a service, or a part of its endpoints.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Cluster {
     /// Envoy's name in Istio: `outbound|PORT|SUBSET|HOST`.
     pub name: Arc<str>,
@@ -29,7 +32,21 @@ pub struct Cluster {
     pub original_destination: bool,
     /// The ready endpoints, in ascending order of address.
     pub endpoints: Arc<[Endpoint]>,
+    /// Labels of the subset, which its endpoints carry.
+    pub(crate) selector: Arc<Labels>,
     pub(crate) keys: Option<Keys>,
+}
+
+impl Cluster {
+    /// The same with other endpoints of the service's port, of which a subset takes its own.
+    fn with_endpoints(&self, of_port: &[Endpoint]) -> Self {
+        let selected = |endpoint: &&Endpoint| {
+            endpoint.ready && self.selector.iter().all(|(key, value)| endpoint.labels.get(key) == Some(value))
+        };
+        let endpoints: Arc<[Endpoint]> = of_port.iter().filter(selected).cloned().collect();
+        let keys = Keys::new(&self.load_balancer, &endpoints);
+        Self { endpoints, keys, ..self.clone() }
+    }
 }
 
 /// A cluster of one table.
@@ -38,11 +55,36 @@ pub struct ClusterId(usize);
 
 /// The clusters of one table. Routes know them by id, so that a change of endpoints leaves the routes as they are.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ClusterTable(Box<[Arc<Cluster>]>);
+pub(super) struct ClusterTable {
+    clusters: Box<[Arc<Cluster>]>,
+    of_host: Arc<HashMap<Hostname, Vec<ClusterId>>>,
+}
 
 impl ClusterTable {
+    fn new(clusters: Vec<Arc<Cluster>>) -> Self {
+        let mut of_host: HashMap<Hostname, Vec<ClusterId>> = HashMap::new();
+        for (place, cluster) in clusters.iter().enumerate() {
+            of_host.entry(cluster.host.clone()).or_default().push(ClusterId(place));
+        }
+        Self { clusters: clusters.into(), of_host: Arc::new(of_host) }
+    }
+
     pub(super) fn get(&self, id: ClusterId) -> &Arc<Cluster> {
-        &self.0[id.0]
+        &self.clusters[id.0]
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Cluster>> {
+        self.clusters.iter()
+    }
+
+    /// Takes over the endpoints that a service has now.
+    pub(super) fn follow(&mut self, service: &Service) {
+        for ClusterId(place) in self.of_host.get(&service.host).into_iter().flatten() {
+            let cluster = &mut self.clusters[*place];
+            if let Some(port) = service.ports.iter().find(|port| port.number == cluster.port) {
+                *cluster = Arc::new(cluster.with_endpoints(&port.endpoints));
+            }
+        }
     }
 }
 
@@ -63,16 +105,29 @@ pub(super) struct Clusters<'v, 'w> {
     policies: HashMap<Hostname, Arc<Policy<'w>>>,
     built: HashMap<(Hostname, u16, Option<Box<str>>), Target>,
     clusters: Vec<Arc<Cluster>>,
+    hosts: HashMap<(Hostname, u16), Arc<VirtualHost>>,
 }
 
 impl<'v, 'w> Clusters<'v, 'w> {
     pub(super) fn new(view: &'v View<'w>) -> Self {
-        Self { view, policies: HashMap::new(), built: HashMap::new(), clusters: Vec::new() }
+        Self { view, policies: HashMap::new(), built: HashMap::new(), clusters: Vec::new(), hosts: HashMap::new() }
+    }
+
+    /// What [`Self::keep_host`] was given.
+    pub(super) fn host(&self, service: &Service, port: u16) -> Option<Arc<VirtualHost>> {
+        self.hosts.get(&(service.host.clone(), port)).cloned()
+    }
+
+    /// Keeps the routes of a service's port: its names and its addresses lead to the same.
+    pub(super) fn keep_host(&mut self, service: &Service, port: u16, host: VirtualHost) -> Arc<VirtualHost> {
+        let host = Arc::new(host);
+        self.hosts.insert((service.host.clone(), port), Arc::clone(&host));
+        host
     }
 
     /// All that were built, each at its id.
     pub(super) fn finish(self) -> ClusterTable {
-        ClusterTable(self.clusters.into())
+        ClusterTable::new(self.clusters)
     }
 
     /// The cluster of a destination.
@@ -145,27 +200,21 @@ impl<'v, 'w> Clusters<'v, 'w> {
 }
 
 fn cluster(service: &Service, port: &ServicePort, policy: &Policy<'_>, subset: Option<&Subset>) -> Cluster {
-    let selects = |endpoint: &&Endpoint| {
-        let wanted = subset.map(|subset| &subset.labels);
-        endpoint.ready
-            && wanted.is_none_or(|labels| labels.iter().all(|(key, value)| endpoint.labels.get(key) == Some(value)))
-    };
-    let endpoints: Arc<[Endpoint]> = port.endpoints.iter().filter(selects).cloned().collect();
-    let load_balancer = compose(policy.traffic, subset.map(|subset| &subset.policy), port.number);
-    let keys = Keys::new(&load_balancer, &endpoints);
     let name = format!("outbound|{}|{}|{}", port.number, subset.map_or("", |subset| &subset.name), service.host);
-    Cluster {
+    let bare = Cluster {
         name: name.into(),
         host: service.host.clone(),
         port: port.number,
         subset: subset.map(|subset| subset.name.as_ref().into()),
         protocol: port.protocol,
         destination_rule: policy.rules.first().map(|rule| format!("{}/{}", rule.namespace, rule.name).into()),
-        load_balancer,
+        load_balancer: compose(policy.traffic, subset.map(|subset| &subset.policy), port.number),
         original_destination: service.addresses.is_empty(),
-        endpoints,
-        keys,
-    }
+        endpoints: Arc::default(),
+        selector: subset.map(|subset| Arc::new(subset.labels.clone())).unwrap_or_default(),
+        keys: None,
+    };
+    bare.with_endpoints(&port.endpoints)
 }
 
 /// A port-level entry replaces the top level whole, and a subset's blocks replace those

@@ -1,12 +1,12 @@
 //! Under which names virtual hosts live, per port declared HTTP.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::clusters::Clusters;
 use super::rules::View;
 use super::virtual_host::{VirtualHost, of_rule, of_service};
-use crate::model::{HostPattern, Hostname, Service};
+use crate::model::{HostPattern, Hostname, Service, ServicePort};
 
 /// The port on which names live that are no service's.
 const PLAIN_HTTP: u16 = 80;
@@ -58,25 +58,26 @@ impl Service {
 
 /// The names of every port that some service declares as HTTP.
 pub(super) fn build(view: &View<'_>, clusters: &mut Clusters<'_, '_>) -> HashMap<u16, Domains> {
-    let http_ports: BTreeSet<u16> = view
-        .services()
-        .flat_map(|service| service.ports.iter())
-        .filter(|port| port.protocol.is_http())
-        .map(|port| port.number)
-        .collect();
-    http_ports.into_iter().map(|port| (port, of_port(view, clusters, port))).collect()
+    let mut http_ports: BTreeMap<u16, Vec<(&Service, &ServicePort)>> = BTreeMap::new();
+    for service in view.services() {
+        for port in service.ports.iter().filter(|port| port.protocol.is_http()) {
+            http_ports.entry(port.number).or_default().push((service, port));
+        }
+    }
+    http_ports.into_iter().map(|(port, services)| (port, of_port(view, clusters, port, &services))).collect()
 }
 
-fn of_port(view: &View<'_>, clusters: &mut Clusters<'_, '_>, number: u16) -> Domains {
+fn of_port(
+    view: &View<'_>,
+    clusters: &mut Clusters<'_, '_>,
+    number: u16,
+    services: &[(&Service, &ServicePort)],
+) -> Domains {
     let mut domains = Domains::default();
     // An unregistered name goes first: it takes the alias of a service away from it.
     unregistered(view, clusters, number, &mut domains);
-    for service in view.services() {
-        let Some(port) = service.ports.iter().find(|port| port.number == number) else { continue };
-        if !port.protocol.is_http() {
-            continue;
-        }
-        let host = Arc::new(of_service(view, clusters, service, port));
+    for (service, port) in services {
+        let host = of_service(view, clusters, service, port);
         for name in service.names_for(&view.scope.namespace) {
             domains.claim(&name, &host);
         }

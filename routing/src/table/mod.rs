@@ -19,8 +19,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::decide::Dialled;
-use crate::model::{Labels, Locality, Pod, Protocol, World};
+use crate::model::{Labels, Locality, Pod, Protocol, Service, World};
 
+use clusters::ClusterTable;
 pub use clusters::{Cluster, ClusterId, Target};
 pub(crate) use domains::Domains;
 pub use effects::Effects;
@@ -77,13 +78,20 @@ struct Address {
 }
 
 /// Everything one scope's requests are decided by.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Table {
+    /// What rules say, whatever the endpoints are.
+    routes: Arc<Routes>,
+    clusters: ClusterTable,
+}
+
+/// The part of a table that a change of endpoints leaves as it is.
+#[derive(Debug, Default)]
+struct Routes {
     addresses: HashMap<Dialled, Address>,
     /// Declared HTTP: one set of names per port number, whatever the address.
     ports: HashMap<u16, Domains>,
     ruled: BTreeSet<(IpAddr, u16)>,
-    clusters: clusters::ClusterTable,
 }
 
 impl Table {
@@ -92,21 +100,34 @@ impl Table {
     pub fn build(world: &World, scope: &Scope) -> Self {
         let view = rules::View::new(world, scope);
         let mut clusters = clusters::Clusters::new(&view);
-        let mut table = Self { ports: domains::build(&view, &mut clusters), ..Self::default() };
+        let mut routes = Routes { ports: domains::build(&view, &mut clusters), ..Routes::default() };
         for service in view.services() {
             for port in &service.ports {
-                let host = Arc::new(virtual_host::of_service(&view, &mut clusters, service, port));
+                let host = virtual_host::of_service(&view, &mut clusters, service, port);
                 for address in &service.addresses {
                     let dialled = Dialled { address: *address, port: port.number };
-                    if table.gives_meaning(service.names_for(&scope.namespace), port.number, port.protocol, &host) {
-                        table.ruled.insert((*address, port.number));
+                    if routes.gives_meaning(service.names_for(&scope.namespace), port.number, port.protocol, &host) {
+                        routes.ruled.insert((*address, port.number));
                     }
-                    table.addresses.insert(dialled, Address { protocol: port.protocol, host: Arc::clone(&host) });
+                    routes.addresses.insert(dialled, Address { protocol: port.protocol, host: Arc::clone(&host) });
                 }
             }
         }
-        table.clusters = clusters.finish();
-        table
+        Self { routes: Arc::new(routes), clusters: clusters.finish() }
+    }
+
+    /// The same rules with the endpoints that these services have now. They must differ from what the table was built of in
+    /// their endpoints alone; those of services that the table does not know are no business of its scope.
+    #[must_use]
+    pub fn with_endpoints<'s>(&self, services: impl IntoIterator<Item = &'s Service>) -> Self {
+        let mut clusters = self.clusters.clone();
+        services.into_iter().for_each(|service| clusters.follow(service));
+        Self { routes: Arc::clone(&self.routes), clusters }
+    }
+
+    /// All clusters that some route names.
+    pub fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
+        self.clusters.all()
     }
 
     /// A cluster that a route of this table names.
@@ -117,27 +138,29 @@ impl Table {
 
     /// Addresses and ports that this scope's rules give a meaning to: these are captured.
     pub fn ruled(&self) -> impl Iterator<Item = (IpAddr, u16)> + '_ {
-        self.ruled.iter().copied()
+        self.routes.ruled.iter().copied()
     }
 
     /// How a connection's bytes are to be read: as declared for the address, else by what is declared HTTP on the port.
     #[must_use]
     pub fn treatment(&self, dialled: Dialled) -> Protocol {
-        match self.addresses.get(&dialled) {
+        match self.routes.addresses.get(&dialled) {
             Some(address) => address.protocol,
-            None if self.ports.contains_key(&dialled.port) => Protocol::Http,
+            None if self.routes.ports.contains_key(&dialled.port) => Protocol::Http,
             None => Protocol::Tcp,
         }
     }
 
     /// The virtual host of a request: by name on ports declared HTTP, by address on undeclared ones.
     pub(crate) fn virtual_host(&self, dialled: Dialled, host: &str) -> Option<&VirtualHost> {
-        match self.addresses.get(&dialled) {
+        match self.routes.addresses.get(&dialled) {
             Some(Address { protocol: Protocol::Unknown, host }) => Some(host),
-            _ => self.ports.get(&dialled.port)?.find(host),
+            _ => self.routes.ports.get(&dialled.port)?.find(host),
         }
     }
+}
 
+impl Routes {
     /// Whether a rule stands behind any name of the service: an unregistered host may have taken one of them.
     fn gives_meaning(&self, names: Vec<String>, port: u16, protocol: Protocol, host: &VirtualHost) -> bool {
         match protocol {

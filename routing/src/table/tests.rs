@@ -359,3 +359,31 @@ proptest! {
         prop_assert!(!ask(&table, WEB, &get(&authority, &crate::decide::normalize_path(&path)), draw).is_empty());
     }
 }
+
+#[test]
+fn given_other_endpoints_then_a_table_that_follows_equals_one_that_is_built_anew() {
+    let rules = virtual_service(
+        "{hosts: [web], http: [{route: [{weight: 1, destination: {host: web, subset: v1}}, {weight: 1, destination: {host: web, subset: v2}}]}]}",
+    );
+    let before = format!("{SHOP}{SUBSETS}{rules}");
+    let after =
+        before.replace("version: v2}}, status: {podIP: 10.1.0.2}}", "version: v1}}, status: {podIP: 10.1.0.7}}");
+    assert_ne!(before, after);
+    let changed = world(&after);
+    let built = table(&after);
+    let followed = table(&before).with_endpoints(&changed.services);
+    let endpoints = |table: &Table| -> Vec<(String, Vec<String>)> {
+        let addresses =
+            |cluster: &super::Cluster| cluster.endpoints.iter().map(|one| one.address.to_string()).collect();
+        table.clusters().map(|cluster| (cluster.name.to_string(), addresses(cluster))).collect()
+    };
+    assert_eq!(endpoints(&followed), endpoints(&built));
+    assert_ne!(endpoints(&followed), endpoints(&table(&before)));
+    for draw in [0, u32::MAX] {
+        assert_eq!(
+            ask(&followed, WEB, &get("web", "/"), draw),
+            ask(&built, WEB, &get("web", "/"), draw),
+            "a subset that lost its last endpoint is empty in both"
+        );
+    }
+}

@@ -102,7 +102,10 @@ pub(super) fn of_service(
     clusters: &mut Clusters<'_, '_>,
     service: &Service,
     port: &ServicePort,
-) -> VirtualHost {
+) -> Arc<VirtualHost> {
+    if let Some(host) = clusters.host(service, port.number) {
+        return host;
+    }
     let mut exact = view.exact_owners(&service.host).peekable();
     let owned = if exact.peek().is_none() {
         // The choice among wildcards ignores whether the rule has a route here.
@@ -111,7 +114,8 @@ pub(super) fn of_service(
         exact.find_map(|rule| of_rule(view, clusters, rule, port.number))
     };
     let host = owned.unwrap_or_else(|| default_route(clusters, service, port));
-    VirtualHost { service: Some((service.host.clone(), port.number, port.protocol)), ..host }
+    let names = Some((service.host.clone(), port.number, port.protocol));
+    clusters.keep_host(service, port.number, VirtualHost { service: names, ..host })
 }
 
 /// The routes of one rule for a client on a port. `None` when all of them drop out by their static conditions: such a rule
