@@ -1,7 +1,7 @@
 //! What a connection looks up: compiled for one client scope, immutable, shared by every pod of that scope.
 //!
 //! [`rules`] picks the virtual services that the scope sees and [`destination_rules`] the policies, [`clusters`] turns a (host, port,
-//! subset) into endpoints and a policy, [`virtual_host`] compiles routes, [`domains`] says under which names they live.
+//! subset) into endpoints and a policy, [`virtual_host`] compiles routes, [`targets`] their destinations, [`domains`] says under which names they live.
 
 mod by_host;
 mod clusters;
@@ -10,6 +10,7 @@ mod domains;
 mod effects;
 mod lens;
 mod rules;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod virtual_host;
@@ -27,7 +28,8 @@ pub(crate) use domains::Domains;
 pub use effects::Effects;
 pub(crate) use lens::{Lens, look};
 pub(crate) use rules::View;
-pub(crate) use virtual_host::{Leg, Route, RouteMatch, VirtualHost};
+pub(crate) use targets::Leg;
+pub(crate) use virtual_host::{Route, RouteMatch, VirtualHost};
 
 /// What rules can tell clients apart by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,6 +55,12 @@ impl Scope {
     #[must_use]
     pub fn of_pod(pod: &Pod) -> Self {
         Self::new(Arc::clone(&pod.namespace), Arc::clone(&pod.labels))
+    }
+
+    /// Whether a rule for clients with these labels, of this namespace, is for these.
+    pub(crate) fn meets(&self, labels: &Labels, namespace: Option<&str>) -> bool {
+        labels.iter().all(|(key, value)| self.labels.get(key) == Some(value))
+            && namespace.is_none_or(|namespace| namespace == &*self.namespace)
     }
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::RuleRef;
-use super::clusters::{Clusters, Target};
-use super::effects::Effects;
+use super::clusters::Clusters;
 use super::rules::View;
+use super::targets::Targets;
 use crate::decide::Reason;
 use crate::model::{
-    Destination, HashKey, HeaderMatch, Hostname, HttpAction, HttpMatch, HttpRule, Protocol, Service, ServicePort,
-    Split, StringMatch, VirtualService,
+    HashKey, HeaderMatch, Hostname, HttpAction, HttpMatch, HttpRule, Protocol, Service, ServicePort, Split,
+    StringMatch, VirtualService,
 };
 
 /// The routes of one host; a request that none takes is answered 404.
@@ -48,44 +48,6 @@ pub(crate) struct RouteMatch {
     pub(crate) authority: Option<StringMatch>,
     pub(crate) headers: Vec<HeaderMatch>,
     pub(crate) without_headers: Vec<HeaderMatch>,
-}
-
-/// One destination of a route.
-#[derive(Debug)]
-pub(crate) struct Leg {
-    /// Sum of the weights up to and with this one; 1 for a sole destination.
-    pub(crate) upper: u64,
-    /// As written; a sole destination has none, since it gets everything.
-    pub(crate) weight: Option<u32>,
-    /// What was asked for, whether it exists or not.
-    pub(crate) host: Hostname,
-    pub(crate) port: u16,
-    pub(crate) subset: Option<Box<str>>,
-    pub(crate) target: Target,
-    pub(crate) effects: Arc<Effects>,
-}
-
-/// Where a route's requests go: at least one destination, in written order.
-#[derive(Debug)]
-pub(crate) struct Targets(Box<[Leg]>);
-
-impl Targets {
-    /// The target of one draw, uniform over all of `u32`: every target gets its exact share of the draws, rounded to whole
-    /// ones.
-    pub(crate) fn draw(&self, draw: u32) -> Option<&Leg> {
-        let point = (u64::from(draw) * self.total()) >> 32;
-        self.0.get(self.0.partition_point(|leg| leg.upper <= point))
-    }
-
-    /// In written order.
-    pub(crate) fn legs(&self) -> &[Leg] {
-        &self.0
-    }
-
-    /// Sum of all weights.
-    pub(crate) fn total(&self) -> u64 {
-        self.0.last().map_or(0, |leg| leg.upper)
-    }
 }
 
 impl VirtualHost {
@@ -178,34 +140,20 @@ fn holds_statically(entry: &HttpMatch, view: &View<'_>, port: u16) -> bool {
     if let Some(lists_mesh) = entry.gateways_list_mesh {
         return lists_mesh;
     }
-    let labels_hold = entry.source_labels.iter().all(|(key, value)| view.scope.labels.get(key) == Some(value));
-    labels_hold && entry.source_namespace.as_deref().is_none_or(|namespace| namespace == &*view.scope.namespace)
+    view.scope.meets(&entry.source_labels, entry.source_namespace.as_deref())
 }
 
 fn action(clusters: &mut Clusters<'_, '_>, split: &Split, port: u16) -> Action {
     let mut keys: Vec<HashKey> = Vec::new();
-    let mut leg = |destination: &Destination, upper: u64, weight: Option<u32>| {
+    let targets = Targets::new(split, |destination| {
         // Without a port it is the listener's: Istio looks the service up among those that have it.
         let number = destination.port.unwrap_or(port);
         let subset = destination.subset.as_deref();
         let key = clusters.hash_key(&destination.host, number, destination.port.is_some(), subset);
         keys.extend(key.filter(|key| !keys.contains(key)));
-        let target = clusters.target(&destination.host, number, subset);
-        let (host, subset, effects) = (destination.host.clone(), destination.subset.clone(), Arc::default());
-        Leg { upper, weight, host, port: number, subset, target, effects }
-    };
-    let legs = match split {
-        Split::Sole(destination) => [leg(destination, 1, None)].into(),
-        Split::Weighted(destinations) => {
-            let mut sum = 0_u64;
-            let cumulative = destinations.iter().map(|(weight, destination)| {
-                sum += u64::from(*weight);
-                leg(destination, sum, Some(*weight))
-            });
-            cumulative.collect()
-        }
-    };
-    Action { targets: Targets(legs), keys }
+        (number, clusters.target(&destination.host, number, subset), Arc::default())
+    });
+    Action { targets, keys }
 }
 
 /// What a service does that no virtual service owns: all its endpoints, balanced as its DestinationRule says.
@@ -216,13 +164,12 @@ fn default_route(clusters: &mut Clusters<'_, '_>, service: &Service, port: &Serv
         Reason::DefaultRoute
     };
     let target = clusters.target(&service.host, port.number, None);
-    let (host, effects) = (service.host.clone(), Arc::default());
-    let leg = Leg { upper: 1, weight: None, host, port: port.number, subset: None, target, effects };
+    let targets = Targets::sole(service.host.clone(), port.number, target);
     let keys = clusters.hash_key(&service.host, port.number, true, None).into_iter().collect();
     let route = Route {
         rule: Arc::new(RuleRef { virtual_service: None, index: 0, entry: None, name: "default".into() }),
         condition: None,
-        action: Arc::new(Action { targets: Targets([leg].into()), keys }),
+        action: Arc::new(Action { targets, keys }),
         reason,
     };
     VirtualHost { routes: vec![route], reason, service: None }

@@ -12,6 +12,7 @@ mod metadata;
 mod namespace;
 mod pod;
 mod service;
+mod split;
 mod string_match;
 #[cfg(test)]
 mod tests;
