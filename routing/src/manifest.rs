@@ -87,7 +87,7 @@ pub fn parse(file: &str, text: &str) -> Parsed {
     let file: Arc<str> = file.into();
     let mut parsed = Parsed::default();
     for (first_line, document) in documents(text) {
-        let start = document.lines().position(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+        let start = document.lines().position(holds_something);
         let Some(start) = start else { continue };
         let within = Document { file: Arc::clone(&file), lines_before: first_line - 1 };
         match serde_saphyr::from_str_with_options::<Located>(document, dialect()) {
@@ -125,6 +125,13 @@ fn dialect() -> serde_saphyr::Options {
             max_alias_expansions_per_anchor: 100,
         },
     }
+}
+
+/// Whether a line is more than blank, a comment, or a directive: those stand before the marker of the document they are for,
+/// and say nothing that the dialect has not said.
+fn holds_something(line: &str) -> bool {
+    let line = line.trim_end().trim_start_matches('\u{feff}');
+    !line.trim_start().is_empty() && !line.trim_start().starts_with('#') && !line.starts_with('%')
 }
 
 /// The documents of a stream with the line each begins at. A marker in the first column ends a document whatever it is in.
