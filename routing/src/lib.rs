@@ -10,6 +10,7 @@ pub mod enrol;
 pub mod explain;
 pub mod fault;
 mod hash_key;
+pub mod inventory;
 pub mod manifest;
 pub mod model;
 pub mod retry;

@@ -9,9 +9,11 @@ mod load_balancer;
 mod locality;
 mod object;
 mod pod;
+mod pods;
 mod resilience;
 mod rewrite;
 mod service;
+mod services;
 mod string_match;
 mod traffic_policy;
 mod virtual_service;
@@ -25,9 +27,11 @@ pub use load_balancer::{HashCookie, HashKey, LoadBalancer};
 pub use locality::Locality;
 pub use object::{Creation, ExportTo, Kind, ObjectRef};
 pub use pod::{Namespace, Pod};
+pub use pods::Pods;
 pub use resilience::{Abort, FaultInjection, Mirror, Percent, RetryCondition, RetryOn, RetryPolicy};
 pub use rewrite::{DirectResponse, PathRewrite, Redirect, RedirectPort, Rewrite};
 pub use service::{Endpoint, Labels, Protocol, Service, ServicePort};
+pub use services::Services;
 pub use string_match::{HeaderMatch, QueryMatch, StringMatch};
 pub use traffic_policy::TrafficPolicy;
 pub use virtual_service::{Destination, Split, VirtualService};
@@ -38,9 +42,9 @@ pub struct World {
     /// Namespaces that were declared; a pod may live in one that was not.
     pub namespaces: Vec<Namespace>,
     /// Pods of all nodes: endpoints everywhere, clients where they are local.
-    pub pods: Vec<Pod>,
+    pub pods: Pods,
     /// Services with their endpoints resolved per port.
-    pub services: Vec<Service>,
+    pub services: Services,
     /// VirtualServices, mesh-bound or not: those that are not still explain themselves.
     pub virtual_services: Vec<VirtualService>,
     /// DestinationRules.

@@ -9,22 +9,23 @@ use crate::model::ObjectRef;
 
 /// A part of a service's endpoints.
 #[derive(Debug, Clone)]
-pub(super) struct EndpointSlice {
-    pub(super) namespace: Arc<str>,
+pub(crate) struct EndpointSlice {
+    pub(crate) namespace: Arc<str>,
+    pub(crate) name: Arc<str>,
     /// Name of the service.
-    pub(super) service: Box<str>,
+    pub(crate) service: Box<str>,
     /// Name and number of each TCP port; the name is the service port's.
-    pub(super) ports: Vec<(Box<str>, u16)>,
-    pub(super) endpoints: Vec<SliceEndpoint>,
+    pub(crate) ports: Vec<(Box<str>, u16)>,
+    pub(crate) endpoints: Vec<SliceEndpoint>,
 }
 
 /// One entry of `endpoints`.
 #[derive(Debug, Clone)]
-pub(super) struct SliceEndpoint {
-    pub(super) addresses: Vec<IpAddr>,
-    pub(super) ready: bool,
+pub(crate) struct SliceEndpoint {
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) ready: bool,
     /// Name of the pod behind it.
-    pub(super) pod: Option<Box<str>>,
+    pub(crate) pod: Option<Box<str>>,
 }
 
 pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<EndpointSlice> {
@@ -40,6 +41,7 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<EndpointSl
         tcp.filter_map(|port| Some((port.text("name").unwrap_or_default().into(), port.port("port")?))).collect();
     Some(EndpointSlice {
         namespace: object.namespace.clone(),
+        name: object.name.clone(),
         service: service.clone(),
         ports,
         endpoints: fields.objects("endpoints").iter().map(endpoint).collect(),

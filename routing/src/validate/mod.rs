@@ -1,6 +1,5 @@
 //! Manifest → model, one file per kind. Every fault of an object is collected; one bad object never hides the others.
 
-mod assemble;
 mod destination;
 mod destination_rule;
 mod duration;
@@ -23,16 +22,16 @@ use crate::fault::Fault;
 use crate::manifest::Manifest;
 use crate::model::{DestinationRule, Kind, Namespace, Pod, VirtualService};
 
-use endpoint_slice::EndpointSlice;
+pub(crate) use endpoint_slice::EndpointSlice;
 use fields::{Fields, Report};
-use service::ServiceSpec;
+pub(crate) use service::{PortSpec, ServiceSpec, TargetPort};
 
 /// An object that holds only what it may.
 #[derive(Debug, Clone)]
-pub struct Valid(Object);
+pub struct Valid(pub(crate) Object);
 
 #[derive(Debug, Clone)]
-enum Object {
+pub(crate) enum Object {
     Namespace(Namespace),
     Pod(Pod),
     Service(ServiceSpec),

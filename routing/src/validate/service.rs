@@ -11,33 +11,40 @@ use crate::model::{Creation, ExportTo, Labels, ObjectRef, Protocol};
 
 /// A Service without its endpoints.
 #[derive(Debug, Clone)]
-pub(super) struct ServiceSpec {
-    pub(super) name: Arc<str>,
-    pub(super) namespace: Arc<str>,
-    pub(super) addresses: Vec<IpAddr>,
+pub(crate) struct ServiceSpec {
+    pub(crate) name: Arc<str>,
+    pub(crate) namespace: Arc<str>,
+    pub(crate) addresses: Vec<IpAddr>,
     /// Empty: endpoints come from EndpointSlices alone.
-    pub(super) selector: Labels,
-    pub(super) ports: Vec<PortSpec>,
-    pub(super) export_to: ExportTo,
-    pub(super) created: Creation,
-    pub(super) publish_not_ready: bool,
+    pub(crate) selector: Labels,
+    pub(crate) ports: Vec<PortSpec>,
+    pub(crate) export_to: ExportTo,
+    pub(crate) created: Creation,
+    pub(crate) publish_not_ready: bool,
 }
 
 /// One TCP port.
 #[derive(Debug, Clone)]
-pub(super) struct PortSpec {
-    pub(super) number: u16,
-    pub(super) name: Box<str>,
-    pub(super) protocol: Protocol,
-    pub(super) target: TargetPort,
+pub(crate) struct PortSpec {
+    pub(crate) number: u16,
+    pub(crate) name: Box<str>,
+    pub(crate) protocol: Protocol,
+    pub(crate) target: TargetPort,
 }
 
 /// `targetPort`.
 #[derive(Debug, Clone)]
-pub(super) enum TargetPort {
+pub(crate) enum TargetPort {
     Number(u16),
     /// Resolved on each pod.
     Name(Box<str>),
+}
+
+impl ServiceSpec {
+    /// Whether a pod of the service's namespace with these labels stands behind it.
+    pub(crate) fn selects(&self, labels: &Labels) -> bool {
+        !self.selector.is_empty() && self.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+    }
 }
 
 pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<ServiceSpec> {

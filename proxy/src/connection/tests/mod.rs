@@ -251,7 +251,7 @@ fn ruled(rules: World, protocol: Protocol, dialled: SocketAddr, endpoints: &[Soc
         export_to: ExportTo::All,
         created: Creation::default(),
     };
-    let world = World { services: vec![service], ..rules };
+    let world = World { services: [service].into_iter().collect(), ..rules };
     Table::build(&world, &Scope::new("shop".into(), Arc::new(Labels::new())))
 }
 

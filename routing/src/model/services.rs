@@ -1,0 +1,77 @@
+//! All services of a world, found by host.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+
+use super::{Hostname, Service};
+
+/// Services in no order; of a host there may be one in each namespace.
+#[derive(Debug, Clone, Default)]
+pub struct Services {
+    all: Vec<Service>,
+    places: HashMap<Hostname, Vec<usize>>,
+}
+
+impl Services {
+    /// The one of a host that lives in a namespace.
+    #[must_use]
+    pub fn of(&self, namespace: &str, host: &Hostname) -> Option<&Service> {
+        self.place(namespace, host).map(|place| &self.all[place])
+    }
+
+    /// Puts a service in the place of the one of its host and namespace, which it returns.
+    pub fn put(&mut self, service: Service) -> Option<Service> {
+        if let Some(place) = self.place(&service.namespace, &service.host) {
+            return Some(std::mem::replace(&mut self.all[place], service));
+        }
+        self.places.entry(service.host.clone()).or_default().push(self.all.len());
+        self.all.push(service);
+        None
+    }
+
+    /// Takes a service out.
+    pub fn take(&mut self, namespace: &str, host: &Hostname) -> Option<Service> {
+        let place = self.place(namespace, host)?;
+        let (last, gone) = (self.all.len() - 1, self.all.swap_remove(place));
+        if let Some(places) = self.places.get_mut(host) {
+            places.retain(|found| *found != place);
+            if places.is_empty() {
+                self.places.remove(host);
+            }
+        }
+        if let Some(moved) = self.all.get(place) {
+            let places = self.places.get_mut(&moved.host).into_iter().flatten();
+            places.filter(|found| **found == last).for_each(|found| *found = place);
+        }
+        Some(gone)
+    }
+
+    fn place(&self, namespace: &str, host: &Hostname) -> Option<usize> {
+        self.places.get(host)?.iter().copied().find(|place| &*self.all[*place].namespace == namespace)
+    }
+}
+
+impl Deref for Services {
+    type Target = [Service];
+
+    fn deref(&self) -> &[Service] {
+        &self.all
+    }
+}
+
+impl<'s> IntoIterator for &'s Services {
+    type Item = &'s Service;
+    type IntoIter = std::slice::Iter<'s, Service>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.all.iter()
+    }
+}
+
+impl FromIterator<Service> for Services {
+    fn from_iter<I: IntoIterator<Item = Service>>(services: I) -> Self {
+        let mut all = Self::default();
+        services.into_iter().for_each(|service| drop(all.put(service)));
+        all
+    }
+}
