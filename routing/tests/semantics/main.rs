@@ -2,4 +2,10 @@
 //! that it holds us to, `s3_5_…`, or `q…` where the statement is a quirk of the code.
 
 mod ask;
+mod s1_6_destination_rules;
 mod s2_7_broken_destinations;
+mod s4_1_selection;
+mod s4_2_merging;
+mod s4_3_composition;
+mod s4_5_consistent_hash;
+mod shop;

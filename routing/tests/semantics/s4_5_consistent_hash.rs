@@ -1,9 +1,9 @@
-//! istio-semantics 1.7 and 4.5: what is hashed, and what a cookie that is missing looks like.
+//! Section 4.5, and 1.7 as far as it concerns hashing: what is hashed, and what a cookie that is missing looks like.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::world::{faults, get, pod, route, routed, rule, table};
+use crate::shop::{faults, get, pod, route, routed, rule, table};
 use meshlet_routing::balance::Balance;
 use meshlet_routing::decide::Request;
 use meshlet_routing::fault::Severity;
@@ -24,7 +24,7 @@ fn pods(table: &Table, request: &Request<'_>) -> BTreeSet<SocketAddr> {
 }
 
 #[test]
-fn given_a_key_that_the_request_has_then_it_sticks_and_others_spread() {
+fn s4_5_given_a_key_that_the_request_has_then_it_sticks_and_others_spread() {
     type Of = fn(u8) -> (String, Vec<(&'static str, Vec<u8>)>, IpAddr);
     let here = IpAddr::from([10, 1, 0, 99]);
     let kinds: [(&str, Of); 4] = [
@@ -57,7 +57,7 @@ fn given_a_key_that_the_request_has_then_it_sticks_and_others_spread() {
 }
 
 #[test]
-fn given_a_cookie_in_quotes_or_on_a_second_line_then_its_value_is_the_same() {
+fn s4_5_given_a_cookie_in_quotes_or_on_a_second_line_then_its_value_is_the_same() {
     let table = table(&hashing("httpCookie: {name: user, ttl: 60s}"));
     let key = |headers: &[(&str, &[u8])]| {
         let route = routed(&table, &get("/", headers), 7);
@@ -71,7 +71,7 @@ fn given_a_cookie_in_quotes_or_on_a_second_line_then_its_value_is_the_same() {
 }
 
 #[test]
-fn given_a_missing_cookie_with_a_ttl_then_one_is_made_as_envoy_writes_it_and_decides_the_first_pod() {
+fn s4_5_given_a_missing_cookie_with_a_ttl_then_one_is_made_as_envoy_writes_it_and_decides_the_first_pod() {
     for (fields, tail) in [
         ("ttl: 60s", "; Max-Age=60; HttpOnly"),
         ("ttl: 1h, path: /shop", "; Max-Age=3600; Path=/shop; HttpOnly"),
@@ -103,14 +103,14 @@ fn given_a_missing_cookie_with_a_ttl_then_one_is_made_as_envoy_writes_it_and_dec
 }
 
 #[test]
-fn given_a_missing_cookie_without_a_ttl_then_none_is_made() {
+fn s4_5_given_a_missing_cookie_without_a_ttl_then_none_is_made() {
     let table = table(&hashing("httpCookie: {name: user}"));
     let route = routed(&table, &get("/", &[]), 3);
     assert_eq!((route.key, route.response_lines.len()), (None, 0));
 }
 
 #[test]
-fn given_several_destinations_then_the_keys_of_all_are_combined_into_one_hash() {
+fn s4_5_given_several_destinations_then_the_keys_of_all_are_combined_into_one_hash() {
     let rules = rule(
         "{host: web, subsets: [
             {name: v1, labels: {version: v1}, trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: a}}}},
@@ -130,7 +130,7 @@ fn given_several_destinations_then_the_keys_of_all_are_combined_into_one_hash() 
 }
 
 #[test]
-fn given_precedence_of_keys_then_subset_port_subset_port_and_top_level_follow_each_other() {
+fn q4_5_given_precedence_of_keys_then_subset_port_subset_port_and_top_level_follow_each_other() {
     let lb = |name: &str| format!("loadBalancer: {{consistentHash: {{httpHeaderName: {name}}}}}");
     let port = |name: &str| format!("portLevelSettings: [{{port: {{number: 8080}}, {}}}]", lb(name));
     let simple = "loadBalancer: {simple: RANDOM}";
@@ -158,7 +158,7 @@ fn given_precedence_of_keys_then_subset_port_subset_port_and_top_level_follow_ea
 }
 
 #[test]
-fn given_a_hash_that_is_wrong_then_the_fault_says_so() {
+fn s1_7_given_a_hash_that_is_wrong_then_the_fault_says_so() {
     for (key, severity, expected) in [
         ("httpHeaderName: a, maglev: {}", Severity::Error, "maglev.tableSize: is missing; write a prime"),
         ("httpHeaderName: a, maglev: {tableSize: 0}", Severity::Error, "maglev.tableSize: 0 is no prime"),
@@ -181,7 +181,7 @@ fn given_a_hash_that_is_wrong_then_the_fault_says_so() {
 }
 
 #[test]
-fn given_a_deprecated_ring_size_then_it_still_counts() {
+fn s1_7_given_a_deprecated_ring_size_then_it_still_counts() {
     let table = table(&hashing("httpHeaderName: a, minimumRingSize: 16"));
     let route = routed(&table, &get("/", &[("a", b"x")]), 0);
     let picked = Balance::new().pick(route.cluster, route.key, 0, &[]).expect("a pod");

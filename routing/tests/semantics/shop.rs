@@ -95,3 +95,24 @@ pub(crate) fn cluster(table: &Table, port: u16) -> Result<&Arc<Cluster>, &'stati
 pub(crate) fn pod(last: u8) -> SocketAddr {
     ([10, 1, 0, last], 80).into()
 }
+
+/// A rule that shows by its load balancer that it is in force. `metadata` and `spec` are what is needed beside that.
+pub(crate) fn balancing(namespace: &str, name: &str, spec: &str, simple: &str) -> String {
+    let metadata = format!("name: {name}, namespace: {namespace}");
+    let spec = format!("{{{spec}, trafficPolicy: {{loadBalancer: {{simple: {simple}}}}}}}");
+    object("DestinationRule", &metadata, &spec)
+}
+
+/// The host of `web` for rules of any namespace.
+pub(crate) const WEB: &str = "host: web.shop.svc.cluster.local";
+
+/// The load balancer in force and the rule it came from.
+pub(crate) fn in_force(table: &Table) -> String {
+    let cluster = cluster(table, 8080).expect("a cluster");
+    format!("{:?} {}", cluster.load_balancer, cluster.destination_rule.as_deref().unwrap_or("-"))
+}
+
+/// Asserts which load balancer clients have, and by which rule.
+pub(crate) fn check(rules: &str, namespace: &str, labels: &[(&str, &str)], expected: &str) {
+    assert_eq!(in_force(&table_for(rules, namespace, labels)), expected, "{namespace} {labels:?} {rules}");
+}
