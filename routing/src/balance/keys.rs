@@ -17,7 +17,10 @@ impl Keys {
         match load_balancer {
             LoadBalancer::RingHash { minimum_size, .. } => Some(Self::Ring(Ring::new(endpoints, *minimum_size))),
             LoadBalancer::Maglev { table_size, .. } => Some(Self::Maglev(Maglev::new(endpoints, *table_size))),
-            LoadBalancer::RoundRobin | LoadBalancer::Random | LoadBalancer::LeastRequest => None,
+            LoadBalancer::Passthrough
+            | LoadBalancer::RoundRobin
+            | LoadBalancer::Random
+            | LoadBalancer::LeastRequest => None,
         }
     }
 

@@ -73,7 +73,7 @@ impl Balance {
         let endpoint = match (&cluster.load_balancer, &cluster.keys) {
             (LoadBalancer::RoundRobin, _) => self.next(endpoints, draw),
             (LoadBalancer::LeastRequest, _) => self.less_busy(endpoints, draw),
-            (LoadBalancer::Random, _) | (_, None) => at(endpoints, draw),
+            (LoadBalancer::Random | LoadBalancer::Passthrough, _) | (_, None) => at(endpoints, draw),
             (_, Some(keys)) => endpoints.get(keys.pick(key.unwrap_or(draw), |_| true)?),
         };
         endpoint.map(|endpoint| endpoint.address)

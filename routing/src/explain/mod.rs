@@ -247,6 +247,7 @@ fn endpoints(cluster: &Cluster) -> Vec<String> {
 
 fn balancer(load_balancer: &LoadBalancer) -> LoadBalancerShown {
     let policy = match load_balancer {
+        LoadBalancer::Passthrough => "passthrough",
         LoadBalancer::RoundRobin => "round_robin",
         LoadBalancer::Random => "random",
         LoadBalancer::LeastRequest => "least_request",

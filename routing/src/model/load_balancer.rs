@@ -1,10 +1,37 @@
 //! How an endpoint is chosen: a DestinationRule's `loadBalancer`.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use super::LocalitySetting;
+
+/// The whole block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadBalancing {
+    /// `simple` or `consistentHash`.
+    pub algorithm: LoadBalancer,
+    /// `localityLbSetting`; `None`: the service's, else the mesh's.
+    pub locality: Option<Arc<LocalitySetting>>,
+    /// `warmup`, of use to ROUND_ROBIN and LEAST_REQUEST alone.
+    pub warmup: Option<Warmup>,
+}
+
+/// How a new endpoint's share grows from its minimum to the whole.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Warmup {
+    /// How long it takes.
+    pub duration: Duration,
+    /// Least part of its share, in per cent, 0 to 100.
+    pub minimum_percent: f64,
+    /// 1 is linear, more is quicker at the start; at least 1.
+    pub aggression: f64,
+}
 
 /// How an endpoint is chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadBalancer {
+    /// Not at all: the connection goes where the client dialled.
+    Passthrough,
     /// In turn.
     RoundRobin,
     /// Uniformly.
@@ -33,7 +60,7 @@ impl LoadBalancer {
     pub fn hash_key(&self) -> Option<&HashKey> {
         match self {
             Self::RingHash { key, .. } | Self::Maglev { key, .. } => Some(key),
-            Self::RoundRobin | Self::Random | Self::LeastRequest => None,
+            Self::Passthrough | Self::RoundRobin | Self::Random | Self::LeastRequest => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the objects mean, after validation: names resolved, defaults applied, nothing left to check.
 
+mod connection_pool;
 mod cors;
 mod destination_rule;
 mod headers;
@@ -8,6 +9,7 @@ mod http_rule;
 mod load_balancer;
 mod locality;
 mod object;
+mod outlier_detection;
 mod pod;
 mod pods;
 mod resilience;
@@ -18,14 +20,16 @@ mod string_match;
 mod traffic_policy;
 mod virtual_service;
 
+pub use connection_pool::{ConnectionPool, IdleTimeout, TcpKeepalive};
 pub use cors::CorsPolicy;
 pub use destination_rule::{DestinationRule, Subset};
 pub use headers::{HeaderEdit, HeaderEdits, HeaderOperations, Segment, Template};
 pub use host::{HostPattern, Hostname};
 pub use http_rule::{HttpAction, HttpMatch, HttpRule};
-pub use load_balancer::{HashCookie, HashKey, LoadBalancer};
-pub use locality::Locality;
+pub use load_balancer::{HashCookie, HashKey, LoadBalancer, LoadBalancing, Warmup};
+pub use locality::{Distribute, FailoverLabel, Locality, LocalityPattern, LocalitySetting};
 pub use object::{Creation, ExportTo, Kind, ObjectRef};
+pub use outlier_detection::OutlierDetection;
 pub use pod::{Namespace, Pod};
 pub use pods::Pods;
 pub use resilience::{Abort, FaultInjection, Mirror, Percent, RetryCondition, RetryOn, RetryPolicy};
@@ -33,7 +37,7 @@ pub use rewrite::{DirectResponse, PathRewrite, Redirect, RedirectPort, Rewrite};
 pub use service::{Endpoint, Labels, Protocol, Service, ServicePort};
 pub use services::Services;
 pub use string_match::{HeaderMatch, QueryMatch, StringMatch};
-pub use traffic_policy::TrafficPolicy;
+pub use traffic_policy::{PolicyDefaults, TrafficPolicy};
 pub use virtual_service::{Destination, Split, VirtualService};
 
 /// Everything known about the mesh at one moment; the order of objects has no meaning.
@@ -49,4 +53,6 @@ pub struct World {
     pub virtual_services: Vec<VirtualService>,
     /// DestinationRules.
     pub destination_rules: Vec<DestinationRule>,
+    /// What the mesh's configuration adds to every cluster.
+    pub policy_defaults: PolicyDefaults,
 }

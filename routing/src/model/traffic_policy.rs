@@ -1,12 +1,18 @@
 //! The parts of a DestinationRule's `trafficPolicy` that are honoured.
 
-use super::LoadBalancer;
+use std::sync::Arc;
+
+use super::{ConnectionPool, LoadBalancing, LocalitySetting, OutlierDetection};
 
 /// A traffic policy block; `None` fields fall to the next level, then to defaults.
 #[derive(Debug, Clone, Default)]
 pub struct TrafficPolicy {
     /// `loadBalancer`.
-    pub load_balancer: Option<LoadBalancer>,
+    pub load_balancer: Option<LoadBalancing>,
+    /// `connectionPool`.
+    pub connection_pool: Option<Arc<ConnectionPool>>,
+    /// `outlierDetection`.
+    pub outlier_detection: Option<Arc<OutlierDetection>>,
     /// `portLevelSettings`: each replaces the whole block for its service port.
     pub ports: Vec<(u16, TrafficPolicy)>,
 }
@@ -17,4 +23,16 @@ impl TrafficPolicy {
     pub fn port(&self, number: u16) -> Option<&TrafficPolicy> {
         self.ports.iter().find(|(port, _)| *port == number).map(|(_, policy)| policy)
     }
+}
+
+/// What the mesh's configuration adds to every cluster: `defaultTrafficPolicy` and `localityLbSetting`.
+#[derive(Debug, Clone, Default)]
+pub struct PolicyDefaults {
+    /// In force where no DestinationRule has a `connectionPool`.
+    pub connection_pool: Option<Arc<ConnectionPool>>,
+    /// In force where no DestinationRule has an `outlierDetection`.
+    pub outlier_detection: Option<Arc<OutlierDetection>>,
+    /// In force where neither a DestinationRule nor the service says anything; near endpoints first unless it is switched
+    /// off.
+    pub locality: Arc<LocalitySetting>,
 }

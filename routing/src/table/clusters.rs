@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::destination_rules::Policy;
+use super::policy;
 use super::rules::View;
 use super::virtual_host::VirtualHost;
 use crate::balance::Keys;
 use crate::model::{
-    Endpoint, HashKey, Hostname, Labels, LoadBalancer, Protocol, Service, ServicePort, Subset, TrafficPolicy,
+    ConnectionPool, Endpoint, HashKey, Hostname, Labels, LoadBalancer, LocalitySetting, OutlierDetection,
+    PolicyDefaults, Protocol, Service, ServicePort, Subset, Warmup,
 };
 
 /// What a destination names: one port of a service, or a part of its endpoints.
@@ -28,7 +30,15 @@ pub struct Cluster {
     pub destination_rule: Option<Arc<str>>,
     /// How an endpoint is chosen.
     pub load_balancer: LoadBalancer,
-    /// Headless: endpoints are not chosen, the connection goes where the client dialled.
+    /// How the share of an endpoint that is new grows.
+    pub warmup: Option<Warmup>,
+    /// What the place of an endpoint means.
+    pub locality: Arc<LocalitySetting>,
+    /// How much one client may ask of it.
+    pub connection_pool: Arc<ConnectionPool>,
+    /// When an endpoint that fails is left alone; `None`: never.
+    pub outlier_detection: Option<Arc<OutlierDetection>>,
+    /// Headless, or PASSTHROUGH: endpoints are not chosen, the connection goes where the client dialled.
     pub original_destination: bool,
     /// The ready endpoints, in ascending order of address.
     pub endpoints: Arc<[Endpoint]>,
@@ -141,8 +151,7 @@ impl<'v, 'w> Clusters<'v, 'w> {
         target
     }
 
-    /// The hash key that a route to this destination carries. Behind a virtual service a port-level policy counts only if
-    /// the destination names the port (istio/istio@86c9f01 pilot/pkg/networking/core/route/route.go, getHashPolicy).
+    /// The hash key that a route to this destination carries.
     pub(super) fn hash_key(
         &mut self,
         host: &Hostname,
@@ -152,26 +161,12 @@ impl<'v, 'w> Clusters<'v, 'w> {
     ) -> Option<HashKey> {
         let policy = self.policy(host)?;
         let subset = subset.and_then(|name| policy.subsets.iter().find(|subset| &*subset.name == name));
-        let port_level = policy.traffic.and_then(|traffic| traffic.port(port)).filter(|_| port_named);
-        let of_subset = subset.and_then(|subset| {
-            subset
-                .policy
-                .port(port)
-                .map_or(subset.policy.load_balancer.as_ref(), |policy| policy.load_balancer.as_ref())
-        });
-        let load_balancer = of_subset.or_else(|| {
-            port_level.map_or_else(|| policy.traffic?.load_balancer.as_ref(), |policy| policy.load_balancer.as_ref())
-        })?;
-        load_balancer.hash_key().cloned()
+        policy::hash_key(policy.traffic, subset.map(|subset| &subset.policy), port, port_named)
     }
 
-    /// Whether a DestinationRule changes how the service's own default route balances on `port`.
+    /// Whether a DestinationRule changes how the service's own default route treats requests on `port`.
     pub(super) fn has_policy(&mut self, host: &Hostname, port: u16) -> bool {
-        self.policy(host).is_some_and(|policy| {
-            policy.traffic.is_some_and(|traffic| {
-                traffic.port(port).map_or(traffic.load_balancer.is_some(), |policy| policy.load_balancer.is_some())
-            })
-        })
+        self.policy(host).is_some_and(|policy| policy::is_felt(policy.traffic, port))
     }
 
     fn policy(&mut self, host: &Hostname) -> Option<Arc<Policy<'w>>> {
@@ -194,12 +189,20 @@ impl<'v, 'w> Clusters<'v, 'w> {
                 None => return Target::UnknownSubset,
             },
         };
-        self.clusters.push(Arc::new(cluster(service, service_port, &policy, part)));
+        let defaults = self.view.policy_defaults();
+        self.clusters.push(Arc::new(cluster(service, service_port, &policy, part, defaults)));
         Target::Cluster(ClusterId(self.clusters.len() - 1))
     }
 }
 
-fn cluster(service: &Service, port: &ServicePort, policy: &Policy<'_>, subset: Option<&Subset>) -> Cluster {
+fn cluster(
+    service: &Service,
+    port: &ServicePort,
+    policy: &Policy<'_>,
+    subset: Option<&Subset>,
+    defaults: &PolicyDefaults,
+) -> Cluster {
+    let composed = policy::compose(policy.traffic, subset.map(|subset| &subset.policy), port.number, defaults);
     let name = format!("outbound|{}|{}|{}", port.number, subset.map_or("", |subset| &subset.name), service.host);
     let bare = Cluster {
         name: name.into(),
@@ -208,25 +211,15 @@ fn cluster(service: &Service, port: &ServicePort, policy: &Policy<'_>, subset: O
         subset: subset.map(|subset| subset.name.as_ref().into()),
         protocol: port.protocol,
         destination_rule: policy.rules.first().map(|rule| format!("{}/{}", rule.namespace, rule.name).into()),
-        load_balancer: compose(policy.traffic, subset.map(|subset| &subset.policy), port.number),
-        original_destination: service.addresses.is_empty(),
+        load_balancer: composed.load_balancer,
+        warmup: composed.warmup,
+        locality: composed.locality.unwrap_or_else(|| Arc::clone(&defaults.locality)),
+        connection_pool: composed.connection_pool,
+        outlier_detection: composed.outlier_detection,
+        original_destination: composed.original_destination || service.addresses.is_empty(),
         endpoints: Arc::default(),
         selector: subset.map(|subset| Arc::new(subset.labels.clone())).unwrap_or_default(),
         keys: None,
     };
     bare.with_endpoints(&port.endpoints)
-}
-
-/// A port-level entry replaces the top level whole, and a subset's blocks replace those
-/// (istio/istio@86c9f01 pilot/pkg/networking/core/cluster_builder.go, applyDestinationRule).
-fn compose(top: Option<&TrafficPolicy>, subset: Option<&TrafficPolicy>, port: u16) -> LoadBalancer {
-    let base = top.and_then(|top| top.port(port).unwrap_or(top).load_balancer.clone());
-    let chosen = match subset {
-        Some(subset) => match subset.port(port) {
-            Some(port_level) => port_level.load_balancer.clone(),
-            None => subset.load_balancer.clone().or(base),
-        },
-        None => base,
-    };
-    chosen.unwrap_or(LoadBalancer::LeastRequest)
 }

@@ -9,6 +9,7 @@ mod destination_rules;
 mod domains;
 mod effects;
 mod lens;
+mod policy;
 mod rules;
 mod targets;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Scope;
 use super::by_host::ByHost;
 use super::destination_rules::{self, Policy, PolicyIndex};
-use crate::model::{ExportTo, Hostname, Service, VirtualService, World};
+use crate::model::{ExportTo, Hostname, PolicyDefaults, Service, VirtualService, World};
 
 /// The world through one scope's eyes.
 pub(crate) struct View<'w> {
@@ -18,6 +18,7 @@ pub(crate) struct View<'w> {
     /// Places in `virtual_services` by the hosts they list.
     owners: ByHost<'w, usize>,
     destination_rules: PolicyIndex<'w>,
+    policy_defaults: &'w PolicyDefaults,
 }
 
 impl<'w> View<'w> {
@@ -43,6 +44,7 @@ impl<'w> View<'w> {
             virtual_services,
             owners,
             destination_rules: PolicyIndex::new(&world.destination_rules),
+            policy_defaults: &world.policy_defaults,
         }
     }
 
@@ -75,6 +77,11 @@ impl<'w> View<'w> {
     /// The destination rules in force for a client of this scope and `host`.
     pub(crate) fn policy(&self, host: &Hostname, service_namespace: &str) -> Policy<'w> {
         destination_rules::policy(&self.destination_rules, self.scope, host, service_namespace)
+    }
+
+    /// What the mesh's configuration adds to them.
+    pub(crate) fn policy_defaults(&self) -> &'w PolicyDefaults {
+        self.policy_defaults
     }
 }
 

@@ -2,6 +2,24 @@
 
 use std::time::Duration;
 
+use super::fields::Fields;
+
+/// A duration of whole milliseconds, at least one, as Istio wants of everything that is a time limit
+/// (istio/istio@86c9f01 pkg/config/validation/agent/validation.go, ValidateDuration).
+pub(super) fn whole_millis(fields: &Fields<'_>, key: &'static str) -> Option<Duration> {
+    let found = fields.duration(key)?;
+    let path = fields.path(key);
+    if found < Duration::from_millis(1) {
+        fields.report().error(&path, "is less than 1ms", "write 1ms or more, or leave it out");
+        return None;
+    }
+    if found.subsec_nanos() % 1_000_000 != 0 {
+        fields.report().error(&path, "is no whole number of milliseconds", "round it");
+        return None;
+    }
+    Some(found)
+}
+
 /// Reads a duration of zero or more; `None` for anything else (Go's time.ParseDuration, which Istio reads them with).
 pub(super) fn parse(text: &str) -> Option<Duration> {
     if text == "0" {

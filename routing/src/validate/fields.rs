@@ -112,6 +112,11 @@ impl<'v> Fields<'v> {
         self.expect(key, "a whole number", |value| value.as_u64().and_then(|number| u32::try_from(number).ok()))
     }
 
+    /// A number that may have a fraction.
+    pub(super) fn decimal(&self, key: &'static str) -> Option<f64> {
+        self.expect(key, "a number", Value::as_f64)
+    }
+
     /// A duration of zero or more.
     pub(super) fn duration(&self, key: &'static str) -> Option<Duration> {
         self.expect(key, "a duration such as 10s or 250ms", |value| value.as_str().and_then(duration::parse))

@@ -1,155 +1,86 @@
 //! `loadBalancer` of a traffic policy.
 
 use super::fields::Fields;
-use crate::model::{HashCookie, HashKey, LoadBalancer};
+use super::{consistent_hash, duration, locality};
+use crate::model::{LoadBalancer, LoadBalancing, Warmup};
 
-/// Istio's default ring.
-const RING_SIZE: u32 = 1024;
-
-/// Istio refuses Maglev tables of this size or more (istio/istio@86c9f01 pkg/config/validation/validation.go,
-/// validateLoadBalancer).
-const LARGEST_MAGLEV: u32 = 5_000_011;
-
-const KEYS: [&str; 4] = ["httpHeaderName", "httpCookie", "useSourceIp", "httpQueryParameterName"];
-
-/// `None` when it is refused. A block without an algorithm is the default one: it replaces that of a wider policy.
-pub(super) fn read(fields: &Fields<'_>) -> Option<LoadBalancer> {
-    fields.not_honoured(&["localityLbSetting", "zoneAwareLbSetting", "warmup", "warmupDurationSecs"]);
+/// `None` when it is refused. A block without an algorithm is the default one: it replaces that of a wider policy. `detects`
+/// is whether outlier detection stands beside it.
+pub(super) fn read(fields: &Fields<'_>, detects: bool) -> Option<LoadBalancing> {
     let simple = fields.text("simple");
     let hash = fields.object("consistentHash");
     let unreadable = simple.is_none() && fields.has("simple") || hash.is_none() && fields.has("consistentHash");
+    let locality = fields.object("localityLbSetting").map(|fields| locality::read(&fields, detects).into());
+    if locality.is_some() && fields.has("zoneAwareLbSetting") {
+        fields.report().error(fields.here(), "has both localityLbSetting and zoneAwareLbSetting", "keep one");
+    }
+    let warmup = warmup(fields);
+    fields.not_honoured(&["zoneAwareLbSetting", "backendUtilization"]);
     fields.finish();
-    match (simple, hash) {
+    let algorithm = match (simple, hash) {
         (Some(_), Some(_)) => {
             fields.report().error(fields.here(), "has both simple and consistentHash", "keep one");
             None
         }
         (Some(word), None) => self::simple(word, fields),
-        (None, Some(hash)) => consistent_hash(&hash),
+        (None, Some(hash)) => consistent_hash::read(&hash),
         (None, None) if unreadable => None,
         (None, None) => Some(LoadBalancer::LeastRequest),
+    }?;
+    let warms = matches!(algorithm, LoadBalancer::RoundRobin | LoadBalancer::LeastRequest);
+    if warmup.is_some() && !warms {
+        let path = fields.path(if fields.has("warmup") { "warmup" } else { "warmupDurationSecs" });
+        fields.report().warn(&path, "has no effect beside this algorithm", "use ROUND_ROBIN or LEAST_REQUEST");
     }
+    Some(LoadBalancing { algorithm, locality, warmup: warmup.filter(|_| warms) })
 }
 
 fn simple(word: &str, fields: &Fields<'_>) -> Option<LoadBalancer> {
     match word {
         "ROUND_ROBIN" => Some(LoadBalancer::RoundRobin),
         "RANDOM" => Some(LoadBalancer::Random),
-        "LEAST_REQUEST" | "LEAST_CONN" | "UNSPECIFIED" => Some(LoadBalancer::LeastRequest),
-        "PASSTHROUGH" => {
-            fields.report().error(
-                &fields.path("simple"),
-                "PASSTHROUGH is not honoured by this version",
-                "choose another",
-            );
-            None
+        "LEAST_REQUEST" | "UNSPECIFIED" => Some(LoadBalancer::LeastRequest),
+        "LEAST_CONN" => {
+            let path = fields.path("simple");
+            fields.report().warn(&path, "LEAST_CONN is the deprecated name of LEAST_REQUEST", "write LEAST_REQUEST");
+            Some(LoadBalancer::LeastRequest)
         }
+        "PASSTHROUGH" => Some(LoadBalancer::Passthrough),
         other => {
-            let remedy = "use LEAST_REQUEST, ROUND_ROBIN or RANDOM";
+            let remedy = "use LEAST_REQUEST, ROUND_ROBIN, RANDOM or PASSTHROUGH";
             fields.report().error(&fields.path("simple"), format!("{other:?} is not a load balancer"), remedy);
             None
         }
     }
 }
 
-fn consistent_hash(fields: &Fields<'_>) -> Option<LoadBalancer> {
-    let ring_size = fields.object("ringHash").and_then(|ring| {
-        let size = ring.number("minimumRingSize");
-        ring.finish();
-        size
-    });
-    let old_size = fields.number("minimumRingSize");
-    if old_size.is_some() {
-        let problem = "is the deprecated place of the ring's size";
-        fields.report().warn(&fields.path("minimumRingSize"), problem, "write ringHash.minimumRingSize");
+/// `warmup`, or its older form, which has the duration alone.
+fn warmup(fields: &Fields<'_>) -> Option<Warmup> {
+    const LINEAR_FROM_A_TENTH: (f64, f64) = (10.0, 1.0);
+    let (percent, linear) = LINEAR_FROM_A_TENTH;
+    let old = duration::whole_millis(fields, "warmupDurationSecs");
+    if fields.has("warmupDurationSecs") {
+        fields.report().warn(&fields.path("warmupDurationSecs"), "is deprecated", "write warmup.duration");
     }
-    let maglev = fields.object("maglev");
-    if maglev.is_some() && fields.has("ringHash") {
-        fields.report().error(fields.here(), "has both ringHash and maglev", "keep one");
-    }
-    let key = hash_key(fields);
-    let table_size = maglev.as_ref().map(table_size);
-    fields.finish();
-    let key = key?;
-    match table_size {
-        Some(size) => Some(LoadBalancer::Maglev { key, table_size: size? }),
-        None => {
-            let minimum_size = ring_size.or(old_size).filter(|size| *size > 0).unwrap_or(RING_SIZE);
-            Some(LoadBalancer::RingHash { key, minimum_size })
-        }
-    }
-}
-
-/// Istio's API says 65537 is the default, and its validation refuses the 0 that an absent size is.
-fn table_size(maglev: &Fields<'_>) -> Option<u32> {
-    let size = maglev.number("tableSize");
-    let path = maglev.path("tableSize");
-    let remedy = "write a prime below 5000011, such as 65537";
-    match size {
-        Some(size) if size < LARGEST_MAGLEV && is_prime(size) => {}
-        Some(size) if size >= LARGEST_MAGLEV => maglev.report().error(&path, format!("{size} is too large"), remedy),
-        Some(size) => maglev.report().error(&path, format!("{size} is no prime"), remedy),
-        None if maglev.has("tableSize") => {}
-        None => maglev.report().error(&path, "is missing", remedy),
-    }
-    maglev.finish();
-    size
-}
-
-fn is_prime(number: u32) -> bool {
-    number >= 2 && (2..).take_while(|factor| factor * factor <= number).all(|factor| !number.is_multiple_of(factor))
-}
-
-fn hash_key(fields: &Fields<'_>) -> Option<HashKey> {
-    let written: Vec<&str> = KEYS.into_iter().filter(|key| fields.has(key)).collect();
-    if written.len() > 1 {
-        fields.report().error(fields.here(), format!("has {}", written.join(" and ")), "keep one");
-    }
-    let header = fields.text("httpHeaderName").filter(|name| !name.is_empty());
-    let parameter = fields.text("httpQueryParameterName").filter(|name| !name.is_empty());
-    let source = fields.boolean("useSourceIp") == Some(true);
-    let key = match fields.object("httpCookie") {
-        Some(found) => cookie(&found).map(HashKey::Cookie),
-        None => header
-            .map(|name| HashKey::Header(name.to_ascii_lowercase().into()))
-            .or_else(|| parameter.map(|name| HashKey::QueryParameter(name.into())))
-            .or_else(|| source.then_some(HashKey::SourceIp)),
+    let Some(warmup) = fields.object("warmup") else {
+        return old.map(|duration| Warmup { duration, minimum_percent: percent, aggression: linear });
     };
-    if key.is_none() && !fields.report().refused() {
-        let remedy = "add httpHeaderName, httpCookie, httpQueryParameterName or useSourceIp";
-        fields.report().error(fields.here(), "names nothing to hash", remedy);
+    if !warmup.has("duration") {
+        warmup.report().error(&warmup.path("duration"), "is missing", "say how long an endpoint warms up");
     }
-    key
-}
-
-fn cookie(fields: &Fields<'_>) -> Option<HashCookie> {
-    let name = fields.text("name").unwrap_or_default();
-    if name.is_empty() {
-        fields.report().error(&fields.path("name"), "is missing", "name the cookie");
-    }
-    let path = fields.text("path").unwrap_or_default();
-    let ttl = fields.duration("ttl");
-    let mut attributes = Vec::new();
-    for entry in fields.objects("attributes") {
-        let (name, value) = (entry.text("name").unwrap_or_default(), entry.text("value").unwrap_or_default());
-        entry.finish();
-        check(&entry, "name", name);
-        check(&entry, "value", value);
-        attributes.push((name.into(), value.into()));
-    }
-    check(fields, "name", name);
-    check(fields, "path", path);
-    fields.finish();
-    (!name.is_empty()).then(|| HashCookie { name: name.into(), path: path.into(), ttl, attributes })
-}
-
-/// What is written into a Set-Cookie line must not be able to end it.
-fn check(fields: &Fields<'_>, key: &str, text: &str) {
-    if text.bytes().any(|byte| byte < b' ' || byte == 0x7f || byte == b';') {
-        fields.report().error(
-            &fields.path(key),
-            format!("{text:?} cannot stand in a cookie"),
-            "remove what is special",
-        );
-    }
+    let duration = duration::whole_millis(&warmup, "duration");
+    let within = |key, least: f64, most: f64, default: f64| {
+        let number = warmup.decimal(key).unwrap_or(default);
+        if (least..=most).contains(&number) {
+            return number;
+        }
+        let remedy =
+            if most.is_finite() { format!("write {least} to {most}") } else { format!("write {least} or more") };
+        warmup.report().error(&warmup.path(key), format!("is {number}"), remedy);
+        default
+    };
+    let minimum_percent = within("minimumPercent", 0.0, 100.0, percent);
+    let aggression = within("aggression", 1.0, f64::INFINITY, linear);
+    warmup.finish();
+    Some(Warmup { duration: duration?, minimum_percent, aggression })
 }

@@ -1,5 +1,7 @@
 //! Manifest → model, one file per kind. Every fault of an object is collected; one bad object never hides the others.
 
+mod connection_pool;
+mod consistent_hash;
 mod destination;
 mod destination_rule;
 mod duration;
@@ -7,14 +9,17 @@ mod endpoint_slice;
 mod fields;
 mod http;
 mod load_balancer;
+mod locality;
 mod metadata;
 mod namespace;
+mod outlier_detection;
 mod pod;
 mod service;
 mod split;
 mod string_match;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod traffic_policy;
 mod virtual_service;
 

@@ -95,9 +95,9 @@ fn given_a_destination_rule_with_faults_then_every_one_is_named() {
         &["spec.trafficPolicy.loadBalancer.consistentHash: names nothing to hash"],
     );
     check(
-        "{host: a, trafficPolicy: {outlierDetection: {}}}",
+        "{host: a, trafficPolicy: {proxyProtocol: {version: V1}}}",
         false,
-        &["spec.trafficPolicy.outlierDetection: is not honoured"],
+        &["spec.trafficPolicy.proxyProtocol: is not honoured"],
     );
 }
 
