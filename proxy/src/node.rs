@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use meshlet_routing::enrol::{Verdict, enrol};
-use meshlet_routing::model::{Pod, World};
+use meshlet_routing::inventory::Change;
+use meshlet_routing::model::Pod;
 use meshlet_routing::table::Scope;
 use tokio::sync::Notify;
 
@@ -48,7 +49,6 @@ pub(crate) struct Node {
     kernel: Kernel,
     workers: Workers,
     files: Files,
-    world: World,
     published: Published,
     enrolled: BTreeMap<Box<str>, Enrolled>,
     wake: Arc<Notify>,
@@ -91,7 +91,6 @@ impl Node {
             links: None,
             kernel,
             workers,
-            world: World::default(),
             published: Published::new(),
             enrolled: BTreeMap::new(),
             wake,
@@ -128,7 +127,9 @@ impl Node {
     /// Makes everything true once; returns whether a marked pod is still without a process.
     fn round(&mut self, woken: bool) -> anyhow::Result<bool> {
         self.kernel.flush_log();
-        let changed = self.read(woken);
+        let change = self.read(woken);
+        let changed = change.is_some();
+        self.published.advance(self.files.world(), &change.unwrap_or_default());
         if self.settings.dry_run {
             let verdicts = self.verdicts();
             if changed {
@@ -146,31 +147,32 @@ impl Node {
         });
         let verdicts = self.verdicts();
         let waiting = self.enrol(&verdicts, &found.unwrap_or_default());
-        self.publish(changed);
+        self.publish();
         self.attach()?;
         self.report(&verdicts, changed);
         Ok(waiting)
     }
 
-    /// Reads the files again; true when the world is another.
-    fn read(&mut self, woken: bool) -> bool {
+    /// Reads the files again; what is another if they say something else.
+    fn read(&mut self, woken: bool) -> Option<Change> {
         if !woken && !self.files.touched() {
-            return false;
+            return None;
         }
-        let Some((world, faults)) = self.files.read() else { return false };
+        let (change, faults) = self.files.read()?;
         for fault in faults {
             tracing::warn!("{fault}");
         }
-        self.world = world;
         self.generation += 1;
-        true
+        Some(change)
     }
 
     /// This node's pods with their verdicts; with files, a pod that names no node is here.
     fn verdicts(&self) -> Vec<(Pod, Verdict)> {
-        let namespaces: HashMap<&str, _> = self.world.namespaces.iter().map(|found| (&*found.name, found)).collect();
+        let namespaces: HashMap<&str, _> =
+            self.files.world().namespaces.iter().map(|found| (&*found.name, found)).collect();
         let here = |pod: &&Pod| pod.node.as_deref().is_none_or(|node| node == self.name);
-        self.world
+        self.files
+            .world()
             .pods
             .iter()
             .filter(here)
@@ -224,7 +226,7 @@ impl Node {
             Some(_) => self.release(uid),
             None => {}
         }
-        let table = self.published.table(&self.world, &scope);
+        let table = self.published.table(self.files.world(), &scope);
         let services = self.published.services();
         let enrolled =
             Enrolled::open(pod, scope, address, netns, self.settings.capture_port, &self.workers, table, services)?;
@@ -236,10 +238,9 @@ impl Node {
 
     /// Says what would be captured.
     fn rehearse(&mut self, verdicts: &[(Pod, Verdict)]) {
-        self.published.forget();
         for (pod, verdict) in verdicts.iter().filter(|(_, verdict)| verdict.captured) {
             let scope = Scope::of_pod(pod);
-            let table = self.published.table(&self.world, &scope);
+            let table = self.published.table(self.files.world(), &scope);
             let services: Vec<String> =
                 table.ruled().map(|(address, port)| SocketAddr::new(address, port).to_string()).collect();
             let name = format!("{}/{}", pod.namespace, pod.name);
@@ -257,13 +258,10 @@ impl Node {
     }
 
     /// Tables first, then the hooks: a connection never meets an id that a worker cannot read.
-    fn publish(&mut self, changed: bool) {
+    fn publish(&mut self) {
         let used: BTreeSet<Scope> = self.enrolled.values().map(|pod| pod.scope.clone()).collect();
-        if changed {
-            self.published.forget();
-        }
         for pod in self.enrolled.values() {
-            pod.follow(self.published.table(&self.world, &pod.scope));
+            pod.follow(self.published.table(self.files.world(), &pod.scope));
         }
         self.published.keep(&used);
         self.published.capture(&mut self.kernel, Instant::now());

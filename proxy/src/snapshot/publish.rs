@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use meshlet_routing::decide::Dialled;
-use meshlet_routing::model::World;
+use meshlet_routing::inventory::Change;
+use meshlet_routing::model::{Service, World};
 use meshlet_routing::table::{Scope, Table};
 use meshlet_wire::{ID_MASK, ServiceKey};
 
@@ -54,9 +55,17 @@ impl Published {
         Arc::clone(table.or_insert_with(|| Arc::new(Table::build(world, scope))))
     }
 
-    /// The world is another: every table is compiled again.
-    pub(crate) fn forget(&mut self) {
-        self.tables.clear();
+    /// The world is another: tables are compiled again where rules are, and follow where only endpoints are.
+    pub(crate) fn advance(&mut self, world: &World, change: &Change) {
+        if change.rules {
+            self.tables.clear();
+        } else if !change.endpoints.is_empty() {
+            let services: Vec<&Service> =
+                change.endpoints.iter().flat_map(|host| world.services.of_host(host)).collect();
+            for table in self.tables.values_mut() {
+                *table = Arc::new(table.with_endpoints(services.iter().copied()));
+            }
+        }
     }
 
     /// Drops the tables of scopes that no pod has any more.

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use meshlet_routing::fault::{Fault, Severity};
+use meshlet_routing::inventory::{Change, Inventory};
 use meshlet_routing::manifest::{self, Manifest};
 use meshlet_routing::model::{ObjectRef, World};
-use meshlet_routing::validate::{Valid, validate};
+use meshlet_routing::validate::validate;
 use serde::Serialize;
 
 /// A file larger than this is not a manifest.
@@ -32,7 +33,9 @@ pub(crate) struct Input {
 #[derive(Default)]
 pub(crate) struct Files {
     roots: Vec<PathBuf>,
-    good: BTreeMap<ObjectRef, (PathBuf, Valid)>,
+    inventory: Inventory,
+    /// Where each object in force was read, with a digest of what it says.
+    good: BTreeMap<ObjectRef, (PathBuf, u64)>,
     reported: HashSet<String>,
     inputs: Vec<Input>,
     digest: Option<u64>,
@@ -62,9 +65,14 @@ impl Files {
         now.len() != self.inputs.len() || !self.inputs.iter().all(|input| now.contains(&input.path) && unchanged(input))
     }
 
-    /// Reads everything again. `None` when it says what it said before; else the world, and what is wrong with it that was
-    /// not wrong before.
-    pub(crate) fn read(&mut self) -> Option<(World, Vec<String>)> {
+    /// What the objects in force make.
+    pub(crate) fn world(&self) -> &World {
+        self.inventory.world()
+    }
+
+    /// Reads everything again. `None` when it says what it said before; else what is another in the world, and what is wrong
+    /// that was not wrong before.
+    pub(crate) fn read(&mut self) -> Option<(Change, Vec<String>)> {
         let mut round = Round::default();
         let texts: Vec<(PathBuf, Result<String, String>)> = list(&self.roots, &mut round.faults)
             .into_iter()
@@ -85,12 +93,17 @@ impl Files {
             self.read_file(path, text, &mut round);
         }
         // An object is kept without a good manifest while a refused one stands for it, or while its file cannot be parsed.
+        let inventory = &mut self.inventory;
         self.good.retain(|object, (path, _)| {
-            round.seen.contains(object) || round.refused.contains(object) || round.broken.contains(path)
+            let kept = round.seen.contains(object) || round.refused.contains(object) || round.broken.contains(path);
+            if !kept {
+                inventory.remove(object);
+            }
+            kept
         });
         let fresh: Vec<String> = round.faults.iter().filter(|fault| !self.reported.contains(*fault)).cloned().collect();
         self.reported = round.faults.into_iter().collect();
-        Some((World::assemble(self.good.values().map(|(_, valid)| valid)), fresh))
+        Some((self.inventory.settle(), fresh))
     }
 
     fn read_file(&mut self, path: &Path, text: &Result<String, String>, round: &mut Round) {
@@ -129,7 +142,11 @@ impl Files {
         // A refused one was noted with its faults; one that is fine and has no effect leaves nothing in force.
         if let Some(valid) = validated.valid {
             round.seen.insert(manifest.object.clone());
-            self.good.insert(manifest.object.clone(), (path.to_owned(), valid));
+            let digest = digest(&serde_json::Value::Object(manifest.body.clone()));
+            let known = self.good.insert(manifest.object.clone(), (path.to_owned(), digest));
+            if known.is_none_or(|(_, known)| known != digest) {
+                self.inventory.put(&valid);
+            }
         }
     }
 }

@@ -19,6 +19,11 @@ impl Services {
         self.place(namespace, host).map(|place| &self.all[place])
     }
 
+    /// Those of a host, whatever namespace they live in.
+    pub fn of_host(&self, host: &Hostname) -> impl Iterator<Item = &Service> {
+        self.places.get(host).into_iter().flatten().map(|place| &self.all[*place])
+    }
+
     /// Puts a service in the place of the one of its host and namespace, which it returns.
     pub fn put(&mut self, service: Service) -> Option<Service> {
         if let Some(place) = self.place(&service.namespace, &service.host) {

@@ -97,7 +97,7 @@ pub(crate) fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("-f {}: name a file or a folder that exists", path.display()))?;
     }
     let mut files = Files::new(arguments.filename.clone());
-    let (world, faults) = files.read().unwrap_or_default();
+    let (_, faults) = files.read().unwrap_or_default();
     for fault in &faults {
         eprintln!("{fault}");
     }
@@ -105,7 +105,7 @@ pub(crate) fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
         eprintln!("meshlet: nothing could be read from {} files", files.inputs().len());
         return Ok(ExitCode::from(DATA));
     }
-    let explanation = answer(arguments, &world)?;
+    let explanation = answer(arguments, files.world())?;
     match arguments.output {
         Output::Json => println!("{}", serde_json::to_string_pretty(&explanation)?),
         Output::Table => {
