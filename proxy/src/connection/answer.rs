@@ -6,10 +6,11 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::buffer::{Buffer, SIZE};
+use super::edits::{Answered, Edits};
 use super::upload::{Incoming, Progress};
 use super::{Downstream, End};
 use crate::protocol::http1::body::Body;
-use crate::protocol::http1::reply::reply;
+use crate::protocol::http1::reply;
 use crate::protocol::http1::request::RequestHead;
 
 /// How much of a body that nobody wants is read to keep a connection.
@@ -19,19 +20,35 @@ const WORTH_READING: u64 = 64 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// What the proxy says.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Answer<'a> {
+#[derive(Clone, Copy)]
+pub(crate) struct Reply<'a> {
     /// HTTP status.
     pub(crate) status: u16,
+    /// Lines beside those that every answer has.
+    pub(crate) headers: &'a [(&'static str, String)],
     /// May be empty.
     pub(crate) body: &'a [u8],
+    /// What the route does with it, and the head that its request was or would have been sent with.
+    pub(crate) edits: Option<(Edits<'a>, &'a [u8])>,
+}
+
+impl Reply<'_> {
+    /// Writes it whole; `close`: the connection ends with it.
+    pub(super) fn write(&self, out: &mut Vec<u8>, to_head: bool, close: bool) {
+        let Self { status, headers, body, edits } = *self;
+        let mut lines = reply::lines(body, headers);
+        if let Some((edits, request)) = edits.filter(|(edits, _)| !edits.spare_responses()) {
+            edits.response(&mut lines, Answered { status, request, upstream: None });
+        }
+        reply::reply(out, status, body, &lines, to_head, close);
+    }
 }
 
 /// Answers a request in place of an endpoint; gives the connection's end, unless another request may follow. Then
 /// `progress.used` bytes of the client's buffer are done with.
 pub(crate) async fn answer(
     downstream: &Downstream,
-    answer: Answer<'_>,
+    answer: Reply<'_>,
     request: &RequestHead,
     incoming: &mut Incoming<'_, '_>,
     write: &mut WriteHalf<'_>,
@@ -40,7 +57,7 @@ pub(crate) async fn answer(
     let rest = if progress.streamed.get() { None } else { rest(request, &incoming.buffer) };
     let rest = rest.filter(|_| !request.close && !downstream.pod.is_closing());
     let mut out = Vec::new();
-    reply(&mut out, answer.status, answer.body, request.is_head(), rest.is_none());
+    answer.write(&mut out, request.is_head(), rest.is_none());
     if write.write_all(&out).await.is_err() {
         return Some(End::Reset);
     }
@@ -58,12 +75,12 @@ pub(crate) async fn answer(
 /// Refuses what is no request: there is no telling where the next one would start.
 pub(crate) async fn refuse(
     downstream: &Downstream,
-    answer: Answer<'_>,
+    answer: Reply<'_>,
     read: &mut ReadHalf<'_>,
     write: &mut WriteHalf<'_>,
 ) -> End {
     let mut out = Vec::new();
-    reply(&mut out, answer.status, answer.body, false, true);
+    answer.write(&mut out, false, true);
     if write.write_all(&out).await.is_err() {
         return End::Reset;
     }

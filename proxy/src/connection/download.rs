@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::buffer::{Buffer, Buffers, SIZE};
+use super::edits::{Answered, Edits};
 use super::failure::Failure;
 use super::head::{NoHead, read_head};
 use super::pod::Pod;
@@ -25,17 +26,18 @@ pub(crate) struct Response {
     pub(crate) head: ResponseHead,
     /// As it is sent.
     out: Vec<u8>,
-    /// Values of `Set-Cookie` lines that it gets on its way.
-    pub(crate) cookies: Vec<String>,
 }
 
 impl Response {
-    /// Writes the final head.
-    fn write(&mut self, bytes: &[u8], close: bool) {
-        forward::response(&mut self.out, &self.head, bytes, close);
-        for cookie in &self.cookies {
-            forward::append(&mut self.out, b"set-cookie", cookie.as_bytes());
+    /// Writes the final head as the route changes it.
+    fn write(&mut self, bytes: &[u8], close: bool, edits: Edits<'_>, answered: Answered<'_>) {
+        let Self { head, out } = self;
+        if edits.spare_responses() {
+            return forward::response(out, head, bytes, close);
         }
+        let mut lines = forward::response_lines(head, bytes);
+        edits.response(&mut lines, Answered { status: head.status, ..answered });
+        forward::changed_response(out, head, bytes, close, &lines);
     }
 }
 
@@ -64,6 +66,10 @@ pub(crate) struct Download<'d> {
     pub(crate) progress: &'d Progress,
     /// Memory for its head.
     pub(crate) response: &'d mut Response,
+    /// What the route does with it.
+    pub(crate) edits: Edits<'d>,
+    /// What that may depend on.
+    pub(crate) answered: Answered<'d>,
 }
 
 impl Download<'_> {
@@ -111,7 +117,7 @@ impl Download<'_> {
         body: &mut Body,
         close: bool,
     ) -> Result<(), Failure> {
-        self.response.write(buffer.filled(), close);
+        self.response.write(buffer.filled(), close, self.edits, self.answered);
         let Response { head, out, .. } = &mut *self.response;
         let held = &buffer.filled()[head.length..];
         let used = body.advance(held).map_err(|_| Failure::Nonsense)?;
@@ -148,7 +154,7 @@ impl Download<'_> {
         if !self.request.is_upgrade() {
             return Err(Failure::Nonsense);
         }
-        self.response.write(buffer.filled(), false);
+        self.response.write(buffer.filled(), false, self.edits, self.answered);
         let Response { head, out, .. } = &mut *self.response;
         self.progress.answered.set(true);
         write.write_all_buf(&mut out.chain(&buffer.filled()[head.length..])).await.map_err(|_| Failure::ClientGone)?;

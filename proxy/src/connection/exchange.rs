@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::WriteHalf;
 
 use super::download::{Delivered, Download, Response};
+use super::edits::{Answered, Edits};
 use super::failure::{Failure, connect_reason};
 use super::relay::{Traffic, relay};
 use super::report::Record;
@@ -26,8 +27,8 @@ const BACK_OFF: Duration = Duration::from_millis(25);
 
 /// A request under way.
 pub(crate) struct Exchange<'e, 'r> {
-    /// Whose it is.
-    pub(crate) downstream: &'e Downstream,
+    /// Whose it is, and what was decided about it.
+    pub(crate) edits: Edits<'e>,
     /// Where it goes.
     pub(crate) target: &'e Target,
     /// What the client sent.
@@ -71,7 +72,7 @@ impl Exchange<'_, '_> {
     }
 
     fn choose(&self, tried: &[SocketAddr]) -> Option<(SocketAddr, Option<Picked>)> {
-        let Downstream { worker, pod, dialled, .. } = self.downstream;
+        let Downstream { worker, pod, dialled, .. } = self.edits.downstream;
         match self.target {
             Target::Dialled => Some((SocketAddr::new(dialled.address, dialled.port), None)),
             Target::Cluster(cluster, key) => {
@@ -90,7 +91,7 @@ impl Exchange<'_, '_> {
 
     /// Waits at random within 25 ms the first time and 75 ms the second, as Envoy does.
     async fn back_off(&self, retry: usize) {
-        let part = f64::from(self.downstream.worker.draw.next_u32()) / f64::from(u32::MAX);
+        let part = f64::from(self.edits.downstream.worker.draw.next_u32()) / f64::from(u32::MAX);
         let intervals = if retry < 2 { 1.0 } else { 3.0 };
         tokio::time::sleep(BACK_OFF.mul_f64(part * intervals)).await;
     }
@@ -103,14 +104,14 @@ impl Exchange<'_, '_> {
         incoming: &mut Incoming<'_, '_>,
         write: &mut WriteHalf<'_>,
     ) -> Result<Delivered, Failure> {
-        let kept = self.downstream.pod.pool.take(address);
+        let kept = self.edits.downstream.pod.pool.take(address);
         if let Some(stream) = kept.filter(|stream| self.request.is_idempotent() || is_open(stream)) {
             match self.attempt(stream, address, incoming, write).await {
                 Err(Failure::Silent) if self.is_repeatable() => {}
                 done => return done,
             }
         }
-        let (worker, client) = (&self.downstream.worker, &self.downstream.pod.client);
+        let (worker, client) = (&self.edits.downstream.worker, &self.edits.downstream.pod.client);
         let stream = tokio::select! {
             biased;
             connected = upstream::connect(&client.netns, worker.netns(), address) => {
@@ -136,11 +137,13 @@ impl Exchange<'_, '_> {
         incoming: &mut Incoming<'_, '_>,
         write: &mut WriteHalf<'_>,
     ) -> Result<Delivered, Failure> {
-        let Downstream { worker, pod, .. } = self.downstream;
+        let Downstream { worker, pod, .. } = self.edits.downstream;
         let (request, progress, buffers) = (self.request, self.progress, &worker.buffers);
-        self.record.upstream_local = self.downstream.logs().then(|| stream.local_addr().ok()).flatten();
+        self.record.upstream_local = self.edits.downstream.logs().then(|| stream.local_addr().ok()).flatten();
         let (mut up_read, mut up_write) = stream.split();
-        let download = Download { request, pod, buffers, progress, response: self.response };
+        let answered = Answered { status: 0, request: self.head, upstream: Some(address) };
+        let (edits, response) = (self.edits, &mut *self.response);
+        let download = Download { request, pod, buffers, progress, response, edits, answered };
         let delivered = tokio::select! {
             biased;
             delivered = download.run(&mut up_read, write) => delivered?,
@@ -157,7 +160,7 @@ impl Exchange<'_, '_> {
     /// Relays what comes behind a 101.
     async fn switch(&mut self, down: (&mut Incoming<'_, '_>, &mut WriteHalf<'_>), upstream: &mut TcpStream) {
         let (incoming, write) = down;
-        let buffers = &self.downstream.worker.buffers;
+        let buffers = &self.edits.downstream.worker.buffers;
         let mut first = std::mem::replace(&mut incoming.buffer, buffers.take());
         first.consume(self.progress.used.get());
         let (mut up_read, mut up_write) = upstream.split();

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
+use super::flags::Flags;
 use crate::protocol::http1::Refusal;
 
 /// Why a request was not answered, or not to the end.
@@ -34,7 +35,7 @@ pub(crate) struct Verdict {
     /// HTTP status.
     pub(crate) status: u16,
     /// Response flags.
-    pub(crate) flags: &'static str,
+    pub(crate) flags: Flags,
     /// Response code details.
     pub(crate) details: Cow<'static, str>,
     /// What the client reads.
@@ -45,20 +46,20 @@ impl Failure {
     /// How it shows to a client that has not been answered.
     pub(crate) fn before_response(&self) -> Verdict {
         let (status, flags, details, body) = match self {
-            Self::ClientGone => (0, "DC", "downstream_remote_disconnect", ""),
-            Self::Refused(Refusal::TooLarge) => (431, "DPE", Refusal::TooLarge.details(), ""),
-            Self::Refused(refusal) => (400, "DPE", refusal.details(), "Bad Request"),
-            Self::NoEndpoint => (503, "UH", "no_healthy_upstream", "no healthy upstream"),
+            Self::ClientGone => (0, Flags::DC, "downstream_remote_disconnect", ""),
+            Self::Refused(Refusal::TooLarge) => (431, Flags::DPE, Refusal::TooLarge.details(), ""),
+            Self::Refused(refusal) => (400, Flags::DPE, refusal.details(), "Bad Request"),
+            Self::NoEndpoint => (503, Flags::UH, "no_healthy_upstream", "no healthy upstream"),
             Self::Connect { error, retried } => return connect(error, *retried),
             Self::Silent | Self::Broken => (
                 503,
-                "UC",
+                Flags::UC,
                 "upstream_reset_before_response_started{connection_termination}",
                 "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
             ),
             Self::Nonsense => (
                 502,
-                "UPE",
+                Flags::UPE,
                 "upstream_reset_before_response_started{protocol_error}",
                 "upstream connect error or disconnect/reset before headers. reset reason: protocol error",
             ),
@@ -67,20 +68,20 @@ impl Failure {
     }
 
     /// Flags and details when the client has the start of a response with another status.
-    pub(crate) fn within_response(&self) -> (&'static str, &'static str) {
+    pub(crate) fn within_response(&self) -> (Flags, &'static str) {
         match self {
-            Self::ClientGone => ("DC", "downstream_remote_disconnect"),
-            Self::Refused(refusal) => ("DPE", refusal.details()),
-            Self::Nonsense => ("UPE", "upstream_reset_after_response_started{protocol_error}"),
+            Self::ClientGone => (Flags::DC, "downstream_remote_disconnect"),
+            Self::Refused(refusal) => (Flags::DPE, refusal.details()),
+            Self::Nonsense => (Flags::UPE, "upstream_reset_after_response_started{protocol_error}"),
             Self::NoEndpoint | Self::Connect { .. } | Self::Silent | Self::Broken => {
-                ("UC", "upstream_reset_after_response_started{connection_termination}")
+                (Flags::UC, "upstream_reset_after_response_started{connection_termination}")
             }
         }
     }
 }
 
 fn connect(error: &io::Error, retried: bool) -> Verdict {
-    let flags = connect_flags(retried);
+    let flags = if retried { Flags::UF | Flags::URX } else { Flags::UF };
     if error.kind() == io::ErrorKind::TimedOut {
         return Verdict {
             status: 503,
@@ -96,11 +97,6 @@ fn connect(error: &io::Error, retried: bool) -> Verdict {
         details: Cow::Owned(format!("upstream_reset_before_response_started{{remote_connection_failure,{reason}}}")),
         body: "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure",
     }
-}
-
-/// Flags of a failed connect.
-pub(crate) fn connect_flags(retried: bool) -> &'static str {
-    if retried { "UF,URX" } else { "UF" }
 }
 
 /// Envoy's transport failure reason.

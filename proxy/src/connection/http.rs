@@ -4,18 +4,20 @@ use std::time::Instant;
 
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
-use super::answer::{Answer, answer, linger, refuse};
+use super::answer::{Reply, answer, linger, refuse};
 use super::buffer::Buffer;
 use super::download::{Delivered, Response};
+use super::edits::Edits;
 use super::exchange::Exchange;
 use super::failure::Failure;
+use super::flags::Flags;
 use super::head::{NoHead, read_head};
 use super::report::{Record, RequestTexts};
-use super::route::{self, Plan, Target};
-use super::upload::{Incoming, Progress};
+use super::route::{self, Action, Answer, Plan, Target};
+use super::upload::{Incoming, Progress, watch};
 use super::{Downstream, End};
+use crate::protocol::http1::Refusal;
 use crate::protocol::http1::request::RequestHead;
-use crate::protocol::http1::{Refusal, forward};
 
 /// Memory for heads, kept from request to request.
 #[derive(Default)]
@@ -69,24 +71,19 @@ async fn request(
     let started = Instant::now();
     let bytes = incoming.buffer.filled();
     let plan = route::plan(&pod.client, *dialled, &heads.request, bytes, worker.draw.next_u32());
-    let request_id = heads.request.fields.value(bytes, "x-request-id").is_none().then(|| worker.draw.request_id());
-    let texts = downstream.logs().then(|| RequestTexts::new(&heads.request, bytes, request_id.as_ref()));
+    let edits = Edits { downstream, plan: &plan };
+    let mut record = Record::new(started, plan.cluster(), plan.route());
+    if matches!(plan.action, Action::Forward(_)) || downstream.logs() || !edits.spare_responses() {
+        let request_id = heads.request.fields.value(bytes, "x-request-id").is_none().then(|| worker.draw.request_id());
+        edits.request(&mut heads.out, &heads.request, bytes, request_id.as_ref());
+    }
+    record.request = downstream.logs().then(|| RequestTexts::new(&heads.out));
     let progress = Progress::default();
-    let (end, mut record) = match &plan {
-        Plan::Forward { target, route, cookies } => {
-            heads.response.cookies.clone_from(cookies);
-            forward::request(&mut heads.out, &heads.request, bytes, request_id.as_ref());
-            let mut record = Record::new(started, target.name(), route);
-            (exchange(downstream, target, incoming, write, heads, &progress, &mut record).await, record)
-        }
-        Plan::Answer { status, flag, body, route } => {
-            let mut record = Record::new(started, "", route);
-            (record.code, record.flags, record.details) = (*status, flag, route::details(flag).into());
-            let reply = Answer { status: *status, body: body.as_slice() };
-            (answer(downstream, reply, &heads.request, incoming, write, &progress).await, record)
-        }
+    let end = match delay(&plan, incoming, &mut record).await {
+        Ok(()) => respond(edits, incoming, write, heads, &progress, &mut record).await,
+        Err(gone) => fail(edits, &gone, incoming, write, heads, &progress, &mut record).await,
     };
-    (record.received, record.sent, record.request) = (progress.received.get(), progress.sent.get(), texts);
+    (record.received, record.sent) = (progress.received.get(), progress.sent.get());
     downstream.report(&record);
     if end.is_none() {
         incoming.buffer.consume(progress.used.get());
@@ -94,9 +91,43 @@ async fn request(
     end
 }
 
+/// Waits for as long as a fault says; a client that leaves ends it.
+async fn delay(plan: &Plan, incoming: &mut Incoming<'_, '_>, record: &mut Record<'_>) -> Result<(), Failure> {
+    let Some(delay) = plan.delay else { return Ok(()) };
+    record.flags |= Flags::DI;
+    tokio::select! {
+        biased;
+        () = watch(incoming.read, &mut incoming.buffer) => Err(Failure::ClientGone),
+        () = tokio::time::sleep(delay) => Ok(()),
+    }
+}
+
+/// Does what was decided.
+async fn respond(
+    edits: Edits<'_>,
+    incoming: &mut Incoming<'_, '_>,
+    write: &mut WriteHalf<'_>,
+    heads: &mut Heads,
+    progress: &Progress,
+    record: &mut Record<'_>,
+) -> Option<End> {
+    match &edits.plan.action {
+        Action::Forward(forward) => exchange(edits, &forward.target, incoming, write, heads, progress, record).await,
+        Action::Answer(Answer { status, flag, headers, body }) => {
+            let downstream = edits.downstream;
+            (record.code, record.details) = (*status, route::details(flag).into());
+            record.flags |= Flags::named(flag);
+            // An injected abort is not the route's doing.
+            let edits = (*flag != "FI").then_some((edits, &heads.out[..]));
+            let reply = Reply { status: *status, headers, body, edits };
+            answer(downstream, reply, &heads.request, incoming, write, progress).await
+        }
+    }
+}
+
 /// Sends the request on and sees to it that the client is answered.
 async fn exchange(
-    downstream: &Downstream,
+    edits: Edits<'_>,
     target: &Target,
     incoming: &mut Incoming<'_, '_>,
     write: &mut WriteHalf<'_>,
@@ -105,28 +136,44 @@ async fn exchange(
     record: &mut Record<'_>,
 ) -> Option<End> {
     let Heads { request, out: head, response } = heads;
-    let done = Exchange { downstream, target, request, head, progress, response, record }.run(incoming, write).await;
+    let done = Exchange { edits, target, request, head, progress, response, record }.run(incoming, write).await;
     match done {
         Ok(delivered) => {
             record.code = heads.response.head.status;
             record.answered = Some(delivered.answered);
             record.details = "via_upstream".into();
-            after(downstream, &delivered, incoming, write, progress, record.relayed).await
+            after(edits.downstream, &delivered, incoming, write, progress, record.relayed).await
         }
-        Err(failure) if progress.answered.get() => {
-            let (flags, details) = failure.within_response();
-            (record.code, record.flags, record.details) = (heads.response.head.status, flags, details.into());
-            Some(End::Reset)
-        }
-        Err(failure) => {
-            let verdict = failure.before_response();
-            (record.code, record.flags, record.details) = (verdict.status, verdict.flags, verdict.details);
-            let reply = Answer { status: verdict.status, body: verdict.body.as_bytes() };
-            match failure {
-                Failure::ClientGone => Some(End::Reset),
-                Failure::Refused(_) => Some(refuse(downstream, reply, incoming.read, write).await),
-                _ => answer(downstream, reply, &heads.request, incoming, write, progress).await,
-            }
+        Err(failure) => fail(edits, &failure, incoming, write, heads, progress, record).await,
+    }
+}
+
+/// Tells the client that there will be no response, or makes it notice that it has not got all of one.
+async fn fail(
+    edits: Edits<'_>,
+    failure: &Failure,
+    incoming: &mut Incoming<'_, '_>,
+    write: &mut WriteHalf<'_>,
+    heads: &mut Heads,
+    progress: &Progress,
+    record: &mut Record<'_>,
+) -> Option<End> {
+    if progress.answered.get() {
+        let (flags, details) = failure.within_response();
+        record.flags |= flags;
+        (record.code, record.details) = (heads.response.head.status, details.into());
+        return Some(End::Reset);
+    }
+    let verdict = failure.before_response();
+    record.flags |= verdict.flags;
+    (record.code, record.details) = (verdict.status, verdict.details);
+    let reply = Reply { status: verdict.status, headers: &[], body: verdict.body.as_bytes(), edits: None };
+    match failure {
+        Failure::ClientGone => Some(End::Reset),
+        Failure::Refused(_) => Some(refuse(edits.downstream, reply, incoming.read, write).await),
+        _ => {
+            let reply = Reply { edits: Some((edits, &heads.out)), ..reply };
+            answer(edits.downstream, reply, &heads.request, incoming, write, progress).await
         }
     }
 }
@@ -163,7 +210,8 @@ async fn malformed(
     let mut record = Record::new(Instant::now(), "", "");
     (record.code, record.flags, record.details) = (verdict.status, verdict.flags, verdict.details);
     record.sent = verdict.body.len() as u64;
-    let end = refuse(downstream, Answer { status: verdict.status, body: verdict.body.as_bytes() }, read, write).await;
+    let reply = Reply { status: verdict.status, headers: &[], body: verdict.body.as_bytes(), edits: None };
+    let end = refuse(downstream, reply, read, write).await;
     downstream.report(&record);
     end
 }

@@ -11,8 +11,10 @@ mod buffer;
 mod detect;
 mod download;
 mod draw;
+mod edits;
 mod exchange;
 mod failure;
+mod flags;
 mod head;
 mod http;
 mod log;
@@ -26,6 +28,7 @@ mod route;
 mod tests;
 mod upload;
 mod upstream;
+mod variables;
 mod worker;
 mod workers;
 

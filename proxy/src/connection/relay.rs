@@ -12,7 +12,8 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::buffer::{Buffer, Buffers};
-use super::failure::{connect_flags, connect_reason};
+use super::failure::connect_reason;
+use super::flags::Flags;
 use super::report::{PASSTHROUGH_CLUSTER, Record};
 use super::{Downstream, End, upstream};
 
@@ -44,7 +45,7 @@ pub(crate) async fn passthrough(
             relay((read, write), (&mut up_read, &mut up_write), first, &worker.buffers, &traffic).await
         }
         Err(error) => {
-            record.flags = connect_flags(false);
+            record.flags = Flags::UF;
             record.failure = Some(connect_reason(&error));
             End::Reset
         }

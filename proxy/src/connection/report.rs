@@ -5,8 +5,9 @@ use std::fmt::{self, Display, Write as _};
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::flags::Flags;
 use super::{Downstream, End};
-use crate::protocol::http1::request::RequestHead;
+use crate::protocol::http1::forward;
 
 /// Envoy's name for "where the client dialled".
 pub(crate) const PASSTHROUGH_CLUSTER: &str = "PassthroughCluster";
@@ -18,8 +19,8 @@ pub(crate) struct Record<'r> {
     pub(crate) started: Instant,
     /// HTTP status, 0 when there is none.
     pub(crate) code: u16,
-    /// Envoy's response flags; none when empty.
-    pub(crate) flags: &'static str,
+    /// Envoy's response flags.
+    pub(crate) flags: Flags,
     /// Envoy's response code details.
     pub(crate) details: Cow<'static, str>,
     /// Why an endpoint could not be connected to.
@@ -56,17 +57,18 @@ pub(crate) struct RequestTexts {
 }
 
 impl RequestTexts {
-    /// Of the request whose head is in `bytes`; `request_id` is the one it was given here.
-    pub(crate) fn new(head: &RequestHead, bytes: &[u8], request_id: Option<&[u8; 36]>) -> Self {
-        let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
-        let value = |name| head.fields.value(bytes, name);
+    /// Of a request by its head as it was sent on, which says where the client had asked for something else.
+    pub(crate) fn new(sent: &[u8]) -> Self {
+        let value = |name| forward::value(sent, name);
+        let text = |name| value(name).map(|value| String::from_utf8_lossy(&value).into_owned()).unwrap_or_default();
+        let path = if value("x-envoy-original-path").is_some() { "x-envoy-original-path" } else { ":path" };
         Self {
-            method: head.method.clone(),
-            path: head.path.clone(),
-            authority: head.authority.clone(),
-            forwarded_for: text(value("x-forwarded-for")),
-            user_agent: text(value("user-agent")),
-            request_id: text(request_id.map(<[u8; 36]>::as_slice).or_else(|| value("x-request-id"))),
+            method: text(":method"),
+            path: text(path),
+            authority: text(":authority"),
+            forwarded_for: text("x-forwarded-for"),
+            user_agent: text("user-agent"),
+            request_id: text("x-request-id"),
         }
     }
 }
@@ -77,7 +79,7 @@ impl<'r> Record<'r> {
         Self {
             started,
             code: 0,
-            flags: "",
+            flags: Flags::NONE,
             details: Cow::Borrowed(""),
             failure: None,
             received: 0,
@@ -121,7 +123,7 @@ impl Downstream {
             or_dash(&request.method),
             or_dash(&request.path),
             record.code,
-            or_dash(record.flags),
+            record.flags,
             or_dash(&record.details),
             or_dash(record.failure.as_deref().unwrap_or_default()),
             record.received,
@@ -159,7 +161,7 @@ impl<T: Display> Display for OrDash<T> {
 }
 
 /// UTC with milliseconds: `2026-08-01T12:34:56.789Z`.
-struct Timestamp(SystemTime);
+pub(crate) struct Timestamp(pub(crate) SystemTime);
 
 impl Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -210,12 +212,9 @@ mod tests {
 
     #[test]
     fn given_a_request_then_its_line_is_envoys() {
-        let mut bytes =
-            b"GET /a?b HTTP/1.1\r\nHost: shop:8080\r\nUser-Agent: curl/8\r\nX-Request-Id: 1-2\r\n\r\n".to_vec();
-        let mut head = RequestHead::default();
-        head.parse(&mut bytes).expect("a good request");
+        let sent = b"GET /b HTTP/1.1\r\nhost: shop:8080\r\nuser-agent: curl/8\r\nx-envoy-original-path: /a?b\r\nx-request-id: 1-2\r\n\r\n";
         let mut record = Record::new(Instant::now(), "outbound|8080|v1|shop.default.svc.cluster.local", "canary");
-        record.request = Some(RequestTexts::new(&head, &bytes, None));
+        record.request = Some(RequestTexts::new(sent));
         (record.code, record.details) = (200, "via_upstream".into());
         (record.received, record.sent) = (0, 1024);
         record.answered = Some(record.started + Duration::from_millis(11));
@@ -239,7 +238,7 @@ mod tests {
              10.96.0.7:8080 10.1.0.5:41000 - -",
         );
         let mut record = Record::new(Instant::now(), "", "");
-        (record.code, record.flags, record.details) = (400, "DPE", "http1.codec_error".into());
+        (record.code, record.flags, record.details) = (400, Flags::DPE, "http1.codec_error".into());
         check(
             &record,
             "[1970-01-01T00:00:01.000Z] \"- - HTTP/1.1\" 400 DPE http1.codec_error - \"-\" 0 0 12 - \"-\" \"-\" \"-\" \"-\" \"-\" - - \

@@ -1,9 +1,10 @@
 //! One decision per request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use meshlet_routing::decide::{Dialled, Outcome, Request, decide};
-use meshlet_routing::table::Cluster;
+use meshlet_routing::table::{Cluster, Effects, RuleRef};
 
 use super::Client;
 use super::report::PASSTHROUGH_CLUSTER;
@@ -11,30 +12,53 @@ use crate::protocol::http1::MAX_FIELDS;
 use crate::protocol::http1::request::RequestHead;
 
 /// What is done with a request, kept beyond the table that said so.
-pub(crate) enum Plan {
-    /// It is sent on.
-    Forward {
-        /// Where to.
-        target: Target,
-        /// Envoy's name of the route.
-        route: Arc<str>,
-        /// Values of `Set-Cookie` lines for the response.
-        cookies: Vec<String>,
-    },
-    /// The proxy answers.
-    Answer {
-        /// HTTP status.
-        status: u16,
-        /// Envoy's response flag.
-        flag: &'static str,
-        /// May be empty.
-        body: Vec<u8>,
-        /// Envoy's name of the route, where one was found.
-        route: Arc<str>,
-    },
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// An injected delay before anything else.
+    pub(crate) delay: Option<Duration>,
+    /// What is done then.
+    pub(crate) action: Action,
+    /// Which rule, where one was found.
+    pub(crate) rule: Option<Arc<RuleRef>>,
+    /// What the route does with heads, where it does anything.
+    pub(crate) effects: Option<Arc<Effects>>,
+}
+
+/// Who answers.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// An endpoint.
+    Forward(Forward),
+    /// The proxy.
+    Answer(Answer),
+}
+
+/// A request that is sent on.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    /// Where to.
+    pub(crate) target: Target,
+    /// Path and query to send, where they are not the request's own.
+    pub(crate) path: Option<String>,
+    /// Lines for the response, after the route's own operations.
+    pub(crate) response_lines: Vec<(&'static str, String)>,
+}
+
+/// An answer of the proxy's own.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// Envoy's response flag; `-` for none.
+    pub(crate) flag: &'static str,
+    /// Lines beside the body's length.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// May be empty.
+    pub(crate) body: Vec<u8>,
 }
 
 /// Where a request goes.
+#[derive(Debug)]
 pub(crate) enum Target {
     /// To an endpoint of a cluster; the key is for a consistent hash.
     Cluster(Arc<Cluster>, Option<u64>),
@@ -42,13 +66,19 @@ pub(crate) enum Target {
     Dialled,
 }
 
-impl Target {
-    /// Envoy's name of the cluster.
-    pub(crate) fn name(&self) -> &str {
-        match self {
-            Self::Cluster(cluster, _) => &cluster.name,
-            Self::Dialled => PASSTHROUGH_CLUSTER,
+impl Plan {
+    /// Envoy's name of the cluster; empty when the proxy answers.
+    pub(crate) fn cluster(&self) -> &str {
+        match &self.action {
+            Action::Forward(Forward { target: Target::Cluster(cluster, _), .. }) => &cluster.name,
+            Action::Forward(Forward { target: Target::Dialled, .. }) => PASSTHROUGH_CLUSTER,
+            Action::Answer(_) => "",
         }
+    }
+
+    /// Envoy's name of the route; empty when it has none.
+    pub(crate) fn route(&self) -> &str {
+        self.rule.as_ref().map_or("", |rule| &rule.name)
     }
 }
 
@@ -58,6 +88,7 @@ pub(crate) fn details(flag: &str) -> &'static str {
         "NR" => "route_not_found",
         "UH" => "no_healthy_upstream",
         "NC" => "cluster_not_found",
+        "FI" => "fault_filter_abort",
         _ => "direct_response",
     }
 }
@@ -66,7 +97,8 @@ pub(crate) fn details(flag: &str) -> &'static str {
 pub(crate) fn plan(client: &Client, dialled: Dialled, head: &RequestHead, bytes: &[u8], draw: u32) -> Plan {
     // No rule can match a tunnel: it has no path.
     if head.method == "CONNECT" {
-        return Plan::Answer { status: 404, flag: "NR", body: Vec::new(), route: Arc::default() };
+        let answer = Answer { status: 404, flag: "NR", headers: Vec::new(), body: Vec::new() };
+        return Plan { delay: None, action: Action::Answer(answer), rule: None, effects: None };
     }
     let mut headers = [("", &[][..]); MAX_FIELDS];
     let mut count = 0;
@@ -77,20 +109,39 @@ pub(crate) fn plan(client: &Client, dialled: Dialled, head: &RequestHead, bytes:
     let headers = &headers[..count];
     let source = Some(client.address.into());
     let request = Request { method: &head.method, authority: &head.authority, path: &head.path, headers, source };
-    match decide(&client.table.load(), dialled, &request, draw).outcome {
-        Outcome::Route(route) => Plan::Forward {
-            target: Target::Cluster(Arc::clone(route.cluster), route.key),
-            route: Arc::clone(&route.rule.name),
-            cookies: route.response_lines.into_iter().map(|(_, line)| line).collect(),
+    let table = client.table.load();
+    let decision = decide(&table, dialled, &request, draw);
+    kept(decision.delay, decision.outcome)
+}
+
+fn kept(delay: Option<Duration>, outcome: Outcome<'_>) -> Plan {
+    match outcome {
+        Outcome::Route(route) => Plan {
+            delay,
+            rule: Some(Arc::clone(route.rule)),
+            effects: Some(Arc::clone(route.effects)),
+            action: Action::Forward(Forward {
+                target: Target::Cluster(Arc::clone(route.cluster), route.key),
+                path: route.path,
+                response_lines: route.response_lines,
+            }),
         },
-        Outcome::Passthrough(_) => {
-            Plan::Forward { target: Target::Dialled, route: Arc::default(), cookies: Vec::new() }
-        }
-        Outcome::Respond(respond) => Plan::Answer {
-            status: respond.status,
-            flag: respond.flag,
-            body: respond.body.to_vec(),
-            route: respond.rule.map_or_else(Arc::default, |rule| Arc::clone(&rule.name)),
+        Outcome::Passthrough(_) => Plan {
+            delay,
+            rule: None,
+            effects: None,
+            action: Action::Forward(Forward { target: Target::Dialled, path: None, response_lines: Vec::new() }),
+        },
+        Outcome::Respond(respond) => Plan {
+            delay,
+            rule: respond.rule.map(Arc::clone),
+            effects: respond.effects.map(Arc::clone),
+            action: Action::Answer(Answer {
+                status: respond.status,
+                flag: respond.flag,
+                headers: respond.headers,
+                body: respond.body.to_vec(),
+            }),
         },
     }
 }

@@ -2,6 +2,7 @@
 //! and a service id is dialled by hand.
 
 mod bodies;
+mod edits;
 mod failures;
 mod http;
 mod lifecycle;

@@ -1,25 +1,23 @@
 //! Heads as they are sent on: written anew, so that what was understood is what the next reader gets.
 
+use std::borrow::Cow;
+
 use super::framing::Framing;
+use super::lines::{Lines, joined};
 use super::request::RequestHead;
 use super::response::ResponseHead;
 
-/// Writes a request's head for an endpoint. `request_id` is for a request without one of its own.
+/// How many tries there have been of a request, this one included; Istio has it sent with every request
+/// (istio/istio pilot/pkg/networking/core/httproute.go, IncludeRequestAttemptCount).
+const ATTEMPT_COUNT: &[u8] = b"x-envoy-attempt-count";
+
+/// Writes a request's head for an endpoint as it is. `request_id` is for a request without one of its own.
 pub(crate) fn request(out: &mut Vec<u8>, head: &RequestHead, bytes: &[u8], request_id: Option<&[u8; 36]>) {
-    out.clear();
-    for part in [head.method.as_bytes(), b" ", head.path.as_bytes(), b" HTTP/1.1\r\n"] {
-        out.extend_from_slice(part);
-    }
-    field(out, b"host", head.authority.as_bytes());
+    start(out, head, &head.path, head.authority.as_bytes());
     let mut has_scheme = false;
-    for (name, value) in head.fields.forwarded(bytes) {
+    for (name, value) in head.fields.forwarded(bytes).filter(|(name, _)| *name != ATTEMPT_COUNT) {
         has_scheme |= name == b"x-forwarded-proto";
         field(out, name, value);
-    }
-    length(out, head.framing);
-    if let Some(protocol) = &head.upgrade {
-        field(out, b"connection", b"upgrade");
-        field(out, b"upgrade", &bytes[protocol.clone()]);
     }
     if let Some(id) = request_id {
         field(out, b"x-request-id", id);
@@ -27,20 +25,100 @@ pub(crate) fn request(out: &mut Vec<u8>, head: &RequestHead, bytes: &[u8], reque
     if !has_scheme {
         field(out, b"x-forwarded-proto", b"http");
     }
+    field(out, ATTEMPT_COUNT, b"1");
+    end(out, head, bytes);
+}
+
+/// The lines of a request, with those that it gets here, for a rule to change.
+pub(crate) fn request_lines<'l>(head: &RequestHead, bytes: &'l [u8], request_id: Option<&'l [u8; 36]>) -> Lines<'l> {
+    let mut lines = Lines::of(head.fields.forwarded(bytes));
+    if let Some(id) = request_id {
+        lines.add(&b"x-request-id"[..], &id[..]);
+    }
+    if !lines.has("x-forwarded-proto") {
+        lines.add(&b"x-forwarded-proto"[..], &b"http"[..]);
+    }
+    lines.set(ATTEMPT_COUNT, &b"1"[..]);
+    lines
+}
+
+/// Writes a request's head for an endpoint as a rule has changed it.
+pub(crate) fn changed_request(
+    out: &mut Vec<u8>,
+    head: &RequestHead,
+    bytes: &[u8],
+    (path, authority): (&str, &[u8]),
+    lines: &Lines<'_>,
+) {
+    start(out, head, path, authority);
+    lines.write(out);
+    end(out, head, bytes);
+}
+
+/// A value in a request's head that was written here: of a pseudo-header or of a field in lower case, several lines as
+/// one.
+pub(crate) fn value<'h>(head: &'h [u8], name: &str) -> Option<Cow<'h, [u8]>> {
+    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut start = lines.next()?.split(|byte| *byte == b' ');
+    match name {
+        ":method" => start.next().map(Cow::Borrowed),
+        ":path" => start.nth(1).map(Cow::Borrowed),
+        ":scheme" => Some(b"http"[..].into()),
+        _ => {
+            let name = if name == ":authority" { "host" } else { name };
+            joined(lines.filter_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b": ")))
+        }
+    }
+}
+
+/// Writes a response's head for the client as it is; `close`: the connection ends with it.
+pub(crate) fn response(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], close: bool) {
+    status(out, head, bytes);
+    for (name, value) in head.fields.forwarded(bytes) {
+        field(out, name, value);
+    }
+    end_response(out, head, bytes, close);
+}
+
+/// The lines of a response, for a rule to change.
+pub(crate) fn response_lines<'l>(head: &ResponseHead, bytes: &'l [u8]) -> Lines<'l> {
+    Lines::of(head.fields.forwarded(bytes))
+}
+
+/// Writes a response's head for the client as a rule has changed it.
+pub(crate) fn changed_response(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], close: bool, lines: &Lines<'_>) {
+    status(out, head, bytes);
+    lines.write(out);
+    end_response(out, head, bytes, close);
+}
+
+fn start(out: &mut Vec<u8>, head: &RequestHead, path: &str, authority: &[u8]) {
+    out.clear();
+    for part in [head.method.as_bytes(), b" ", path.as_bytes(), b" HTTP/1.1\r\n"] {
+        out.extend_from_slice(part);
+    }
+    field(out, b"host", authority);
+}
+
+fn end(out: &mut Vec<u8>, head: &RequestHead, bytes: &[u8]) {
+    length(out, head.framing);
+    if let Some(protocol) = &head.upgrade {
+        field(out, b"connection", b"upgrade");
+        field(out, b"upgrade", &bytes[protocol.clone()]);
+    }
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes a response's head for the client; `close`: the connection ends with it.
-pub(crate) fn response(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], close: bool) {
+fn status(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8]) {
     out.clear();
     out.extend_from_slice(b"HTTP/1.1 ");
     decimal(out, u64::from(head.status));
     out.push(b' ');
     out.extend_from_slice(&bytes[head.reason.clone()]);
     out.extend_from_slice(b"\r\n");
-    for (name, value) in head.fields.forwarded(bytes) {
-        field(out, name, value);
-    }
+}
+
+fn end_response(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], close: bool) {
     // Neither 1xx nor 204 may carry a length (RFC 9110 section 8.6); HEAD and 304 say that of the body they stand for.
     if head.status >= 200 && head.status != 204 {
         length(out, head.declared.unwrap_or(Framing::UntilClose));
@@ -53,13 +131,6 @@ pub(crate) fn response(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], clo
     } else if close && !head.is_interim() {
         field(out, b"connection", b"close");
     }
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Adds a field line to a head that is written.
-pub(crate) fn append(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.truncate(out.len().saturating_sub(b"\r\n".len()));
-    field(out, name, value);
     out.extend_from_slice(b"\r\n");
 }
 

@@ -1,7 +1,8 @@
 //! HTTP/1.1 over httparse, strict where two readers could disagree about where a message ends.
 //!
 //! [`first_line`] tells HTTP/1.1 from everything else; [`request`] and [`response`] parse heads into [`fields`]; [`framing`]
-//! says how long a body is, [`body`] and [`chunks`] follow it; [`forward`] and [`reply`] write heads.
+//! says how long a body is, [`body`] and [`chunks`] follow it; [`forward`] and [`reply`] write heads, with the [`lines`] that rules
+//! have changed.
 
 pub(crate) mod body;
 mod chunks;
@@ -9,6 +10,7 @@ pub(crate) mod fields;
 pub(crate) mod first_line;
 pub(crate) mod forward;
 pub(crate) mod framing;
+pub(crate) mod lines;
 mod refusal;
 pub(crate) mod reply;
 pub(crate) mod request;

@@ -141,9 +141,13 @@ fn without_scheme(target: &str) -> Option<&str> {
 
 /// A host with or without a port. Its parts are not checked: an odd one is an unknown host.
 fn authority(value: &[u8]) -> Result<&str, Refusal> {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(byte);
-    if !value.iter().all(allowed) {
+    if !is_authority(value) {
         return Err(Refusal::Host);
     }
     std::str::from_utf8(value).map_err(|_| Refusal::Host)
+}
+
+/// Whether every byte may stand in an authority.
+pub(crate) fn is_authority(value: &[u8]) -> bool {
+    value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(byte))
 }

@@ -1,0 +1,131 @@
+//! What a route does with heads on their way: the request's before it is sent, the response's before the client reads it.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use meshlet_routing::model::{HeaderEdit, Segment, Template};
+
+use super::Downstream;
+use super::route::{Action, Plan};
+use super::variables::Variables;
+use crate::protocol::http1::forward;
+use crate::protocol::http1::lines::Lines;
+use crate::protocol::http1::request::{RequestHead, is_authority};
+
+/// One request's route, as far as heads are concerned.
+#[derive(Clone, Copy)]
+pub(crate) struct Edits<'e> {
+    /// Whose request it is.
+    pub(crate) downstream: &'e Downstream,
+    /// What was decided about it.
+    pub(crate) plan: &'e Plan,
+}
+
+/// What a response's lines may be made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered<'a> {
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// The head that was sent to an endpoint, or would have been.
+    pub(crate) request: &'a [u8],
+    /// The endpoint that answers; `None`: the proxy does.
+    pub(crate) upstream: Option<SocketAddr>,
+}
+
+impl<'e> Edits<'e> {
+    /// Writes the head of the request in `bytes` as an endpoint gets it. Operations on headers come first and see the path and
+    /// Host that the client sent; what was rewritten is kept in headers of its own
+    /// (envoy source/common/router/config_impl.cc, RouteEntryImplBase::finalizeRequestHeaders).
+    pub(crate) fn request(&self, out: &mut Vec<u8>, head: &RequestHead, bytes: &[u8], request_id: Option<&[u8; 36]>) {
+        let effects = self.plan.effects.as_deref();
+        let edits = effects.map_or(&[][..], |effects| &effects.request);
+        let authority = effects.and_then(|effects| effects.authority.as_ref());
+        let path = match &self.plan.action {
+            Action::Forward(forward) => forward.path.as_deref(),
+            Action::Answer(_) => None,
+        };
+        if edits.is_empty() && authority.is_none() && path.is_none() {
+            return forward::request(out, head, bytes, request_id);
+        }
+        let mut lines = forward::request_lines(head, bytes, request_id);
+        let render = |template: &Template, lines: &Lines<'_>| {
+            let request = |name: &str| match name {
+                ":method" => Some(head.method.as_bytes().into()),
+                ":path" => Some(head.path.as_bytes().into()),
+                ":authority" | "host" => Some(head.authority.as_bytes().into()),
+                ":scheme" => Some(b"http"[..].into()),
+                _ => lines.value(name),
+            };
+            rendered(template, &self.variables(None, None), &request, &|_| None)
+        };
+        lines.edit(edits, &render);
+        let authority = authority.map(|template| render(template, &lines));
+        let authority = authority.filter(|authority| !authority.is_empty() && is_authority(authority));
+        if authority.is_some() {
+            lines.set(&b"x-envoy-original-host"[..], head.authority.as_bytes());
+        }
+        if path.is_some() {
+            lines.set(&b"x-envoy-original-path"[..], head.path.as_bytes());
+        }
+        let authority = authority.as_deref().unwrap_or(head.authority.as_bytes());
+        forward::changed_request(out, head, bytes, (path.unwrap_or(&head.path), authority), &lines);
+    }
+
+    /// Whether responses stay as they are.
+    pub(crate) fn spare_responses(&self) -> bool {
+        self.response_edits().is_empty() && self.response_lines().is_empty()
+    }
+
+    /// Changes a response's lines. What a hash has made of a missing cookie goes to those whom an endpoint answers; what a
+    /// CORS policy says, to everybody.
+    pub(crate) fn response(&self, lines: &mut Lines<'e>, answered: Answered<'_>) {
+        let render = |template: &Template, lines: &Lines<'_>| {
+            let request = |name: &str| forward::value(answered.request, name);
+            let variables = self.variables(Some(answered.status), answered.upstream);
+            rendered(template, &variables, &request, &|name| lines.value(name))
+        };
+        lines.edit(self.response_edits(), &render);
+        for (name, value) in self.response_lines() {
+            match *name {
+                "set-cookie" if answered.upstream.is_none() => {}
+                "set-cookie" => lines.add(name.as_bytes(), value.as_bytes()),
+                _ => lines.set(name.as_bytes(), value.as_bytes()),
+            }
+        }
+    }
+
+    fn response_edits(&self) -> &'e [HeaderEdit] {
+        self.plan.effects.as_deref().map_or(&[], |effects| &effects.response)
+    }
+
+    fn response_lines(&self) -> &'e [(&'static str, String)] {
+        match &self.plan.action {
+            Action::Forward(forward) => &forward.response_lines,
+            Action::Answer(_) => &[],
+        }
+    }
+
+    fn variables(&self, status: Option<u16>, upstream: Option<SocketAddr>) -> Variables<'e> {
+        let Self { downstream, plan } = *self;
+        Variables { downstream, route: plan.route(), cluster: plan.cluster(), status, upstream }
+    }
+}
+
+/// A template's text; `request` and `response` give the values of header lines.
+fn rendered<'h>(
+    template: &Template,
+    variables: &Variables<'_>,
+    request: &dyn Fn(&str) -> Option<Cow<'h, [u8]>>,
+    response: &dyn Fn(&str) -> Option<Cow<'h, [u8]>>,
+) -> Vec<u8> {
+    let mut text = Vec::new();
+    for segment in &template.0 {
+        match segment {
+            Segment::Text(part) => text.extend_from_slice(part.as_bytes()),
+            Segment::Variable(name) => {
+                text.extend(variables.value(name, request, response).iter().flat_map(|v| v.iter()))
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,227 @@
+//! What a route does with heads, its decision made by hand.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use meshlet_routing::model::{HeaderEdit, Segment, Template};
+use meshlet_routing::table::{Effects, RuleRef};
+
+use super::super::answer::Reply;
+use super::super::edits::{Answered, Edits};
+use super::super::pod::Pod;
+use super::super::route::{Action, Forward, Plan, Target};
+use super::super::worker::{Resources, Worker};
+use super::super::{Dialled, Downstream};
+use super::*;
+use crate::protocol::http1::request::RequestHead;
+use crate::protocol::http1::response::ResponseHead;
+use crate::protocol::http1::{Parsed, forward};
+
+fn downstream() -> Downstream {
+    let dialled: SocketAddr = "10.96.0.7:8080".parse().expect("an address");
+    Downstream {
+        worker: Worker::new(Resources::new(None).expect("what a worker needs")),
+        pod: Pod::new(client(Protocol::Http, dialled, &[])).into(),
+        dialled: Dialled { address: dialled.ip(), port: dialled.port() },
+        peer: "10.1.0.5:41000".parse().expect("an address"),
+        accepted: Instant::now(),
+    }
+}
+
+/// Text with variables between percent signs.
+fn template(text: &str) -> Template {
+    let segments = text.split('%').enumerate().filter(|(_, part)| !part.is_empty());
+    let segments = segments.map(|(index, part)| match index % 2 {
+        0 => Segment::Text(part.into()),
+        _ => Segment::Variable(part.into()),
+    });
+    Template(segments.collect())
+}
+
+fn set(name: &str, value: &str) -> HeaderEdit {
+    HeaderEdit::Set(name.into(), template(value))
+}
+
+fn add(name: &str, value: &str) -> HeaderEdit {
+    HeaderEdit::Add(name.into(), template(value))
+}
+
+fn plan(path: Option<&str>, response_lines: Vec<(&'static str, String)>, effects: Effects) -> Plan {
+    let rule = RuleRef { virtual_service: None, index: 0, entry: None, name: "canary".into() };
+    let path = path.map(str::to_owned);
+    Plan {
+        delay: None,
+        action: Action::Forward(Forward { target: Target::Dialled, path, response_lines }),
+        rule: Some(Arc::new(rule)),
+        effects: Some(Arc::new(effects)),
+    }
+}
+
+/// The lines of the head that an endpoint gets, but for those that every request gets.
+fn sent(request: &str, plan: &Plan) -> Vec<String> {
+    let mut bytes = request.as_bytes().to_vec();
+    let mut head = RequestHead::default();
+    assert_eq!(head.parse(&mut bytes), Ok(Parsed::Complete), "{request:?}");
+    let (downstream, mut out) = (downstream(), Vec::new());
+    Edits { downstream: &downstream, plan }.request(&mut out, &head, &bytes, None);
+    let out = String::from_utf8(out).expect("the cases are text");
+    let lines = out.strip_suffix("\r\n\r\n").expect("an end").split("\r\n");
+    let of_all = ["x-forwarded-proto: http", "x-envoy-attempt-count: 1"];
+    lines.filter(|line| !of_all.contains(line)).map(str::to_owned).collect()
+}
+
+const GET: &str = "GET /old/a?b HTTP/1.1\r\nHost: shop:80\r\nX-User: alice\r\n\r\n";
+
+#[test]
+fn given_no_effects_then_the_request_is_sent_as_it_is() {
+    assert_eq!(
+        sent(GET, &plan(None, vec![], Effects::default())),
+        ["GET /old/a?b HTTP/1.1", "host: shop:80", "x-user: alice"]
+    );
+}
+
+#[test]
+fn given_a_rewrite_then_path_and_host_are_sent_anew_and_the_old_ones_kept_in_headers() {
+    let effects = Effects { authority: Some(template("web.shop")), ..Effects::default() };
+    assert_eq!(
+        sent(GET, &plan(Some("/new/a?b"), vec![], effects)),
+        [
+            "GET /new/a?b HTTP/1.1",
+            "host: web.shop",
+            "x-user: alice",
+            "x-envoy-original-host: shop:80",
+            "x-envoy-original-path: /old/a?b",
+        ]
+    );
+}
+
+#[test]
+fn given_a_host_that_is_none_then_the_clients_own_is_kept() {
+    for authority in ["a b", "a\r\nx: y", "%REQ(x-absent)%", "a/b"] {
+        let effects = Effects { authority: Some(template(authority)), ..Effects::default() };
+        assert_eq!(sent(GET, &plan(None, vec![], effects))[1], "host: shop:80", "{authority:?}");
+    }
+}
+
+#[test]
+fn given_operations_on_request_headers_then_they_see_what_the_client_sent() {
+    let edits = [
+        set("x-path", "%REQ(:path)%"),
+        set("x-host", "%REQ(:authority)%, by %REQ(:method)%"),
+        set("x-peer", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
+        set("x-route", "%ROUTE_NAME%"),
+        set("x-nothing", "%REQ(x-absent)%"),
+        add("x-user", "%REQ(x-user):3%"),
+    ];
+    let effects = Effects { request: edits.into(), authority: Some(template("web")), ..Effects::default() };
+    assert_eq!(
+        sent(GET, &plan(Some("/new"), vec![], effects)),
+        [
+            "GET /new HTTP/1.1",
+            "host: web",
+            "x-user: alice",
+            "x-path: /old/a?b",
+            "x-host: shop:80, by GET",
+            "x-peer: 10.1.0.5",
+            "x-route: canary",
+            "x-user: ali",
+            "x-envoy-original-host: shop:80",
+            "x-envoy-original-path: /old/a?b",
+        ]
+    );
+}
+
+#[test]
+fn given_operations_that_would_break_the_framing_then_they_do_nothing() {
+    const POST: &str = "POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 5\r\n\r\n";
+    let edits = [
+        HeaderEdit::Remove("content-length".into()),
+        HeaderEdit::Remove("host".into()),
+        set("transfer-encoding", "chunked"),
+        set("connection", "close"),
+        add("content-length", "7"),
+        set("x-split", "a\r\nx-other: b"),
+    ];
+    let effects = Effects { request: edits.into(), ..Effects::default() };
+    assert_eq!(sent(POST, &plan(None, vec![], effects)), ["POST / HTTP/1.1", "host: shop", "content-length: 5"]);
+}
+
+/// The lines of a response as the client gets it.
+fn received(response: &str, plan: &Plan, upstream: Option<&str>) -> Vec<String> {
+    let mut bytes = response.as_bytes().to_vec();
+    let mut head = ResponseHead::default();
+    assert_eq!(head.parse(&mut bytes), Ok(Parsed::Complete), "{response:?}");
+    let (downstream, mut out) = (downstream(), Vec::new());
+    let mut lines = forward::response_lines(&head, &bytes);
+    let upstream = upstream.map(|address| address.parse().expect("an address"));
+    let request = b"GET /new HTTP/1.1\r\nhost: web\r\nx-user: alice\r\nx-user: bob\r\n\r\n";
+    let answered = Answered { status: head.status, request, upstream };
+    Edits { downstream: &downstream, plan }.response(&mut lines, answered);
+    forward::changed_response(&mut out, &head, &bytes, false, &lines);
+    let out = String::from_utf8(out).expect("the cases are text");
+    out.strip_suffix("\r\n\r\n").expect("an end").split("\r\n").map(str::to_owned).collect()
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 2\r\n\r\n";
+
+#[test]
+fn given_operations_on_response_headers_then_they_see_the_request_that_was_sent_and_the_response() {
+    let edits = [
+        HeaderEdit::Remove("server".into()),
+        set("x-path", "%REQ(:path)% of %REQ(:authority)%"),
+        set("x-user", "%REQ(x-user)%"),
+        set("x-status", "%RESPONSE_CODE% from %UPSTREAM_HOST%"),
+        set("x-gone", "%RESP(server)%"),
+        add("content-length", "7"),
+    ];
+    let effects = Effects { response: edits.into(), ..Effects::default() };
+    assert_eq!(
+        received(OK, &plan(None, vec![], effects), Some("10.1.0.9:80")),
+        [
+            "HTTP/1.1 200 OK",
+            "x-path: /new of web",
+            "x-user: alice,bob",
+            "x-status: 200 from 10.1.0.9:80",
+            "content-length: 2"
+        ]
+    );
+}
+
+#[test]
+fn given_lines_for_the_response_then_they_replace_the_endpoints_but_cookies_are_added() {
+    const ANSWER: &str =
+        "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nAccess-Control-Allow-Origin: *\r\nContent-Length: 2\r\n\r\n";
+    let lines = || vec![("set-cookie", "b=2".to_owned()), ("access-control-allow-origin", "http://x".to_owned())];
+    let plan = plan(None, lines(), Effects::default());
+    assert_eq!(
+        received(ANSWER, &plan, Some("10.1.0.9:80")),
+        [
+            "HTTP/1.1 200 OK",
+            "set-cookie: a=1",
+            "set-cookie: b=2",
+            "access-control-allow-origin: http://x",
+            "content-length: 2"
+        ]
+    );
+    // Nobody has answered to the cookie.
+    assert_eq!(
+        received(OK, &plan, None),
+        ["HTTP/1.1 200 OK", "server: x", "access-control-allow-origin: http://x", "content-length: 2"]
+    );
+}
+
+#[test]
+fn given_an_answer_of_the_proxys_own_then_the_routes_operations_apply() {
+    let effects = Effects { response: [set("x-a", "%RESPONSE_CODE%")].into(), ..Effects::default() };
+    let (downstream, plan) = (downstream(), plan(None, vec![], effects));
+    let headers = [("location", "http://x/".to_owned())];
+    for (edits, expected) in [
+        (true, "HTTP/1.1 301 Moved Permanently\r\ncontent-length: 0\r\nlocation: http://x/\r\nx-a: 301\r\n\r\n"),
+        (false, "HTTP/1.1 301 Moved Permanently\r\ncontent-length: 0\r\nlocation: http://x/\r\n\r\n"),
+    ] {
+        let edits = edits.then_some((Edits { downstream: &downstream, plan: &plan }, &b"GET / HTTP/1.1\r\n\r\n"[..]));
+        let mut out = Vec::new();
+        Reply { status: 301, headers: &headers, body: b"", edits }.write(&mut out, false, false);
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+}

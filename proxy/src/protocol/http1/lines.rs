@@ -1,0 +1,188 @@
+//! Header lines that a rule changes before they are sent.
+
+use std::borrow::Cow;
+
+use meshlet_routing::model::{HeaderEdit, Template};
+
+use super::forward::field;
+use super::{is_text, is_token};
+
+/// What says where a message ends or belongs to this hop alone; it is written from what was understood, whatever a rule
+/// says. Envoy refuses rules about `host` and pseudo-headers, and takes the others and breaks the message.
+const OURS: [&[u8]; 7] =
+    [b"host", b"connection", b"content-length", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"];
+
+/// The lines of one head, names in lower case.
+#[derive(Debug, Default)]
+pub(crate) struct Lines<'l>(Vec<Line<'l>>);
+
+type Line<'l> = (Cow<'l, [u8]>, Cow<'l, [u8]>);
+
+/// Gives a template's value, as the lines stand.
+pub(crate) type Render<'r> = dyn Fn(&Template, &Lines<'_>) -> Vec<u8> + 'r;
+
+impl<'l> Lines<'l> {
+    /// As they were received.
+    pub(super) fn of(lines: impl Iterator<Item = (&'l [u8], &'l [u8])>) -> Self {
+        Self(lines.map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    /// The value of a name; several lines count as one, joined by commas.
+    pub(crate) fn value(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        joined(self.0.iter().filter(|(found, _)| **found == *name.as_bytes()).map(|(_, value)| &**value))
+    }
+
+    /// Whether there is such a line.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(found, _)| **found == *name.as_bytes())
+    }
+
+    /// Every line of the name goes.
+    pub(crate) fn remove(&mut self, name: &str) {
+        if is_a_rules(name.as_bytes()) {
+            self.0.retain(|(found, _)| **found != *name.as_bytes());
+        }
+    }
+
+    /// One line takes the place of all. What is no name or no value is ignored, so that nothing can break the head.
+    pub(crate) fn set(&mut self, name: impl Into<Cow<'l, [u8]>>, value: impl Into<Cow<'l, [u8]>>) {
+        let (name, value) = (name.into(), value.into());
+        if is_a_rules(&name) && value.iter().copied().all(is_text) {
+            self.0.retain(|(found, _)| *found != name);
+            self.0.push((name, value));
+        }
+    }
+
+    /// One line more, with the same reservation.
+    pub(crate) fn add(&mut self, name: impl Into<Cow<'l, [u8]>>, value: impl Into<Cow<'l, [u8]>>) {
+        let (name, value) = (name.into(), value.into());
+        if is_a_rules(&name) && value.iter().copied().all(is_text) {
+            self.0.push((name, value));
+        }
+    }
+
+    /// Does a route's operations in order. Values are those before the first of a list's `set`s: one line of a list does
+    /// not see what another one writes (envoy source/common/router/header_parser.cc, HeaderParser::evaluateHeaders). An empty
+    /// value does nothing.
+    pub(crate) fn edit(&mut self, edits: &'l [HeaderEdit], render: &Render<'_>) {
+        for list in edits.chunk_by(|before, after| rank(before) <= rank(after)) {
+            let removals = list.iter().take_while(|edit| rank(edit) == 0).count();
+            for edit in &list[..removals] {
+                if let HeaderEdit::Remove(name) = edit {
+                    self.remove(name);
+                }
+            }
+            let value = |edit: &HeaderEdit| match edit {
+                HeaderEdit::Remove(_) => Vec::new(),
+                HeaderEdit::Set(_, template) | HeaderEdit::Add(_, template) => render(template, self),
+            };
+            let values: Vec<Vec<u8>> = list[removals..].iter().map(value).collect();
+            for (edit, value) in list[removals..].iter().zip(values).filter(|(_, value)| !value.is_empty()) {
+                match edit {
+                    HeaderEdit::Remove(_) => {}
+                    HeaderEdit::Set(name, _) => self.set(name.as_bytes(), value),
+                    HeaderEdit::Add(name, _) => self.add(name.as_bytes(), value),
+                }
+            }
+        }
+    }
+
+    /// Writes them all.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        for (name, value) in &self.0 {
+            field(out, name, value);
+        }
+    }
+}
+
+/// A list's operations are done in this order, and another list may follow.
+fn rank(edit: &HeaderEdit) -> u8 {
+    match edit {
+        HeaderEdit::Remove(_) => 0,
+        HeaderEdit::Set(..) => 1,
+        HeaderEdit::Add(..) => 2,
+    }
+}
+
+/// Whether a rule may have a say about lines of this name.
+fn is_a_rules(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().copied().all(is_token) && !OURS.contains(&name)
+}
+
+/// Several values of a name as one.
+pub(crate) fn joined<'v>(mut values: impl Iterator<Item = &'v [u8]>) -> Option<Cow<'v, [u8]>> {
+    let first = values.next()?;
+    let Some(second) = values.next() else { return Some(first.into()) };
+    let all: Vec<&[u8]> = [first, second].into_iter().chain(values).collect();
+    Some(all.join(&b","[..]).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use meshlet_routing::model::Segment;
+
+    use super::*;
+
+    fn template(text: &str) -> Template {
+        let segment = match text.strip_prefix('%') {
+            Some(name) => Segment::Variable(name.into()),
+            None => Segment::Text(text.into()),
+        };
+        Template([segment].into())
+    }
+
+    /// A variable stands for the line of its name.
+    fn render(template: &Template, lines: &Lines<'_>) -> Vec<u8> {
+        match &template.0[..] {
+            [Segment::Text(text)] => text.as_bytes().to_vec(),
+            [Segment::Variable(name)] => lines.value(name).unwrap_or_default().into_owned(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn check(edits: &[HeaderEdit], expected: &str) {
+        let received: [(&[u8], &[u8]); 3] = [(b"a", b"1"), (b"b", b"2"), (b"a", b"3")];
+        let mut lines = Lines::of(received.into_iter());
+        lines.edit(edits, &render);
+        let mut out = Vec::new();
+        lines.write(&mut out);
+        assert_eq!(String::from_utf8_lossy(&out).replace("\r\n", "; "), expected, "{edits:?}");
+    }
+
+    fn remove(name: &str) -> HeaderEdit {
+        HeaderEdit::Remove(name.into())
+    }
+
+    fn set(name: &str, value: &str) -> HeaderEdit {
+        HeaderEdit::Set(name.into(), template(value))
+    }
+
+    fn add(name: &str, value: &str) -> HeaderEdit {
+        HeaderEdit::Add(name.into(), template(value))
+    }
+
+    #[test]
+    fn given_operations_then_they_are_done_in_order() {
+        check(&[], "a: 1; b: 2; a: 3; ");
+        check(&[remove("a")], "b: 2; ");
+        check(&[set("a", "4")], "b: 2; a: 4; ");
+        check(&[add("b", "4")], "a: 1; b: 2; a: 3; b: 4; ");
+        check(&[remove("a"), set("b", "5"), add("b", "6"), set("b", "7")], "b: 7; ");
+    }
+
+    #[test]
+    fn given_values_from_other_lines_then_they_are_those_before_the_list_and_after_its_removals() {
+        check(&[set("b", "%a"), set("c", "%b")], "a: 1; a: 3; b: 1,3; c: 2; ");
+        check(&[remove("a"), set("c", "%a")], "b: 2; ");
+        // A second list sees what the first one has written.
+        check(&[set("b", "4"), add("c", "5"), set("d", "%b")], "a: 1; a: 3; b: 4; c: 5; d: 4; ");
+    }
+
+    #[test]
+    fn given_what_would_break_the_head_then_it_is_ignored() {
+        for name in ["host", "content-length", "transfer-encoding", "connection", "upgrade", ":path", "x y", "", "x:"] {
+            check(&[remove(name), set(name, "1"), add(name, "1")], "a: 1; b: 2; a: 3; ");
+        }
+        check(&[set("c", "x\r\ny: z"), add("c", "\0"), set("b", "")], "a: 1; b: 2; a: 3; ");
+    }
+}
