@@ -1,10 +1,14 @@
 //! (table, request, draw) → what happens. The data path and `explain` run this code.
 
+mod fault;
+mod mirrors;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::balance::mix;
 use crate::hash_key;
 use crate::model::{HeaderMatch, StringMatch};
 use crate::table::{Cluster, Effects, Route as TableRoute, RouteMatch, RuleRef, Table, Target, VirtualHost};
@@ -45,6 +49,7 @@ pub enum Reason {
     UnknownSubset,
     UnknownHost,
     OriginalDestination,
+    Fault,
 }
 
 impl Reason {
@@ -60,6 +65,7 @@ impl Reason {
             Self::UnknownSubset => "UnknownSubset",
             Self::UnknownHost => "UnknownHost",
             Self::OriginalDestination => "OriginalDestination",
+            Self::Fault => "Fault",
         }
     }
 }
@@ -129,15 +135,25 @@ pub struct Respond<'t> {
 /// over all of `u32`.
 #[must_use]
 pub fn decide<'t>(table: &'t Table, dialled: Dialled, request: &Request<'_>, draw: u32) -> Decision<'t> {
-    Decision { delay: None, outcome: outcome(table, dialled, request, draw) }
+    match select(table, dialled, request) {
+        Selected::Nobody => Decision { delay: None, outcome: Outcome::Passthrough(Reason::UnknownHost) },
+        Selected::Host(_) => Decision { delay: None, outcome: respond(404, "NR", b"", None, Reason::NoRoute) },
+        Selected::Route(_, route) => {
+            let aborted = fault::abort(route, request, draw);
+            let outcome = aborted.unwrap_or_else(|| outcome(table, route, request, draw));
+            Decision { delay: fault::delay(route, draw), outcome }
+        }
+    }
 }
 
-fn outcome<'t>(table: &'t Table, dialled: Dialled, request: &Request<'_>, draw: u32) -> Outcome<'t> {
-    let route = match select(table, dialled, request) {
-        Selected::Nobody => return Outcome::Passthrough(Reason::UnknownHost),
-        Selected::Host(_) => return respond(404, "NR", b"", None, Reason::NoRoute),
-        Selected::Route(_, route) => route,
-    };
+/// A further draw out of a request's one, independent of it and of those for other purposes. The lowest purposes are those of
+/// the cookies that a consistent hash makes.
+fn further(draw: u32, purpose: u32) -> u32 {
+    let mixed = mix(u64::from(draw) | (u64::from(purpose) << 32));
+    u32::try_from(mixed >> 32).unwrap_or(0)
+}
+
+fn outcome<'t>(table: &'t Table, route: &'t TableRoute, request: &Request<'_>, draw: u32) -> Outcome<'t> {
     let Some(leg) = route.action.targets.draw(draw) else {
         return respond(503, "NC", b"", Some(route), Reason::UnknownHost);
     };
@@ -159,7 +175,7 @@ fn outcome<'t>(table: &'t Table, dialled: Dialled, request: &Request<'_>, draw: 
         key: hashed.key,
         path: None,
         effects: &leg.effects,
-        mirrors: Vec::new(),
+        mirrors: mirrors::drawn(table, &route.action, draw),
         response_lines: hashed.cookies.into_iter().map(|cookie| ("set-cookie", cookie)).collect(),
         reason: route.reason,
     })

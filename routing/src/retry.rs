@@ -143,7 +143,8 @@ pub fn try_limit(policy: &RetryPolicy, limit: Option<Duration>) -> Option<Durati
     policy.per_try_timeout.filter(|one| limit.is_none_or(|limit| *one < limit))
 }
 
-fn is_grpc(content_type: &[u8]) -> bool {
+/// Whether a `content-type` says gRPC.
+pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
     content_type.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest.first(), None | Some(b'+')))
 }
 

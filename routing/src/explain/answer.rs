@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::policy::PolicyShown;
 use crate::decide::Request;
 use crate::enrol::Verdict;
 use crate::model::HashKey;
@@ -146,27 +147,6 @@ pub struct Answered {
     pub body: String,
 }
 
-/// What else is done to the request.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "contract.md describes every field")]
-pub struct PolicyShown {
-    pub timeout_ms: u64,
-    pub retries: Retries,
-    pub fault: Option<()>,
-    pub mirrors: Vec<()>,
-}
-
-/// When a request is tried again.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "contract.md describes every field")]
-pub struct Retries {
-    pub attempts: u32,
-    pub per_try_timeout_ms: u64,
-    pub retry_on: Vec<&'static str>,
-}
-
 /// An object that concerns the host and was not used.
 #[derive(Debug, Clone, Serialize)]
 #[expect(missing_docs, reason = "contract.md describes every field")]
@@ -244,13 +224,5 @@ impl RequestShown {
             path: request.path.to_owned(),
             headers: Vec::new(),
         }
-    }
-}
-
-impl PolicyShown {
-    /// What the data path of this version does to every request: it tries another endpoint, twice, when it cannot connect.
-    pub(super) fn in_force() -> Self {
-        let retries = Retries { attempts: 2, per_try_timeout_ms: 0, retry_on: vec!["connect-failure"] };
-        Self { timeout_ms: 0, retries, fault: None, mirrors: Vec::new() }
     }
 }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod losers;
+mod policy;
 mod skipped;
 #[cfg(test)]
 mod tests;
@@ -13,9 +14,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use answer::{
-    Answered, ClientShown, Destination, Explanation, KeyShown, LoadBalancerShown, LoserShown, Pick, PolicyShown,
-    RequestShown, Retries, RuleShown, ServiceShown, Skipped,
+    Answered, ClientShown, Destination, Explanation, KeyShown, LoadBalancerShown, LoserShown, Pick, RequestShown,
+    RuleShown, ServiceShown, Skipped,
 };
+pub use policy::{AbortShown, DelayShown, FaultShown, MirrorShown, PolicyShown, RetriesShown};
 
 use crate::balance::{Balance, mix};
 use crate::decide::{Dialled, Outcome, Request, Selected, decide, normalize_path, select, without_port};
@@ -178,6 +180,7 @@ impl Explanation {
             self.virtual_service = route.rule.virtual_service.as_deref().map(str::to_owned);
             self.rule = route.rule.virtual_service.is_some().then(|| RuleShown::new(&route.rule));
             self.destinations = destinations(table, route);
+            self.policy = PolicyShown::new(route);
         }
         let draw = u32::try_from(mix(seed) >> 32).unwrap_or(0);
         match decide(table, dialled, request, draw).outcome {
@@ -187,13 +190,12 @@ impl Explanation {
                 self.response = Some(Answered {
                     status: respond.status,
                     flag: respond.flag,
-                    headers: Vec::new(),
+                    headers: respond.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
                     body: String::from_utf8_lossy(respond.body).into_owned(),
                 });
             }
             Outcome::Route(route) => {
                 (self.verdict, self.reason) = ("route", route.reason.as_str());
-                self.policy = Some(PolicyShown::in_force());
                 let picked = Balance::new().pick(route.cluster, route.key, mix(seed.wrapping_add(1)), &[]);
                 let hashed = route.cluster.load_balancer.hash_key().is_some();
                 self.pick = picked.map(|picked| Pick {

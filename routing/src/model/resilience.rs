@@ -15,14 +15,15 @@ pub struct RetryPolicy {
     pub on: RetryOn,
     /// Base of the exponential, jittered wait before a further try.
     pub back_off: Duration,
-    /// Whether a further try looks for an endpoint that was not tried yet; a consistent hash never does.
-    pub avoid_tried: bool,
+    /// `retryIgnorePreviousHosts`: whether a further try looks for an endpoint that was not tried yet. `None`: unless the route
+    /// hashes requests, which keeps them where they belong.
+    pub avoid_tried: Option<bool>,
     /// `retryRemoteLocalities`: a further try moves on to other priorities.
     pub remote_localities: bool,
 }
 
 /// What is tried again, by Envoy's words in `retryOn`, in written order, and numbers as `retriable-status-codes`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryOn {
     /// Envoy's words, in written order.
     pub conditions: Vec<RetryCondition>,
@@ -90,23 +91,28 @@ impl Default for RetryPolicy {
     /// Istio's, for routes that have none and for services without any rule
     /// (istio/istio@86c9f01 pilot/pkg/networking/core/route/retry/retry.go, newRetryPolicy).
     fn default() -> Self {
-        use RetryCondition::{Cancelled, ConnectFailure, RefusedStream, RetriableStatusCodes, Unavailable};
         Self {
             attempts: 2,
             per_try_timeout: None,
-            on: RetryOn {
-                conditions: vec![ConnectFailure, RefusedStream, Unavailable, Cancelled, RetriableStatusCodes],
-                status_codes: Vec::new(),
-            },
+            on: RetryOn::default(),
             back_off: Duration::from_millis(25),
-            avoid_tried: true,
+            avoid_tried: None,
             remote_localities: false,
         }
     }
 }
 
+impl Default for RetryOn {
+    /// What the default policy tries again, and any policy without `retryOn`.
+    fn default() -> Self {
+        use RetryCondition::{Cancelled, ConnectFailure, RefusedStream, RetriableStatusCodes, Unavailable};
+        let conditions = vec![ConnectFailure, RefusedStream, Unavailable, Cancelled, RetriableStatusCodes];
+        Self { conditions, status_codes: Vec::new() }
+    }
+}
+
 /// `fault`; by default none.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FaultInjection {
     /// `delay`, done first.
     pub delay: Option<(Duration, Percent)>,
@@ -121,6 +127,44 @@ pub enum Abort {
     Http(u16),
     /// `grpcStatus` by its number, 0 to 16.
     Grpc(u8),
+}
+
+impl Abort {
+    /// gRPC's statuses in the order of their numbers.
+    const GRPC_STATUSES: [&str; 17] = [
+        "OK",
+        "CANCELLED",
+        "UNKNOWN",
+        "INVALID_ARGUMENT",
+        "DEADLINE_EXCEEDED",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "PERMISSION_DENIED",
+        "RESOURCE_EXHAUSTED",
+        "FAILED_PRECONDITION",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNIMPLEMENTED",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+        "UNAUTHENTICATED",
+    ];
+
+    /// By a gRPC status, named as gRPC does.
+    #[must_use]
+    pub fn grpc(name: &str) -> Option<Self> {
+        (0..).zip(Self::GRPC_STATUSES).find(|(_, known)| *known == name).map(|(number, _)| Self::Grpc(number))
+    }
+
+    /// The name of its gRPC status, where it has one.
+    #[must_use]
+    pub fn grpc_status(self) -> Option<&'static str> {
+        match self {
+            Self::Http(_) => None,
+            Self::Grpc(number) => Self::GRPC_STATUSES.get(usize::from(number)).copied(),
+        }
+    }
 }
 
 /// A share of the requests in millionths, 0 to 1 000 000.

@@ -9,6 +9,7 @@ mod destination_rules;
 mod domains;
 mod effects;
 mod lens;
+mod mirrors;
 mod policy;
 mod rules;
 mod targets;
@@ -28,9 +29,10 @@ pub use clusters::{Cluster, ClusterId, Target};
 pub(crate) use domains::Domains;
 pub use effects::Effects;
 pub(crate) use lens::{Lens, look};
+pub(crate) use mirrors::MirrorLeg;
 pub(crate) use rules::View;
 pub(crate) use targets::Leg;
-pub(crate) use virtual_host::{Route, RouteMatch, VirtualHost};
+pub(crate) use virtual_host::{Action, Route, RouteMatch, VirtualHost};
 
 /// What rules can tell clients apart by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

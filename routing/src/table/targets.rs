@@ -39,8 +39,8 @@ impl Targets {
     }
 
     /// All of a service's port.
-    pub(super) fn sole(host: Hostname, port: u16, target: Target) -> Self {
-        Self([Leg { upper: 1, weight: None, host, port, subset: None, target, effects: Arc::default() }].into())
+    pub(super) fn sole(host: Hostname, port: u16, target: Target, effects: Arc<Effects>) -> Self {
+        Self([Leg { upper: 1, weight: None, host, port, subset: None, target, effects }].into())
     }
 
     /// The target of one draw, uniform over all of `u32`: every target gets its exact share of the draws, rounded to whole

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::RuleRef;
 use super::clusters::Clusters;
+use super::effects::Effects;
+use super::mirrors::MirrorLeg;
 use super::rules::View;
 use super::targets::Targets;
 use crate::decide::Reason;
 use crate::model::{
-    HashKey, HeaderMatch, Hostname, HttpAction, HttpMatch, HttpRule, Protocol, Service, ServicePort, Split,
-    StringMatch, VirtualService,
+    FaultInjection, HashKey, HeaderMatch, Hostname, HttpAction, HttpMatch, HttpRule, Protocol, Service, ServicePort,
+    Split, StringMatch, VirtualService,
 };
 
 /// The routes of one host; a request that none takes is answered 404.
@@ -28,6 +30,8 @@ pub(crate) struct Route {
     /// `None` takes everything.
     pub(crate) condition: Option<RouteMatch>,
     pub(crate) action: Arc<Action>,
+    /// Injected before anything else is done.
+    pub(crate) fault: FaultInjection,
     pub(crate) reason: Reason,
 }
 
@@ -37,6 +41,8 @@ pub(crate) struct Action {
     pub(crate) targets: Targets,
     /// Hashed together, in the order of the destinations.
     pub(crate) keys: Vec<HashKey>,
+    /// Who gets copies.
+    pub(crate) mirrors: Box<[MirrorLeg]>,
 }
 
 /// The conditions that only a request can answer.
@@ -96,7 +102,7 @@ pub(super) fn of_rule(
             continue;
         }
         let HttpAction::Route(split) = &http.action else { continue };
-        let action = Arc::new(action(clusters, split, port));
+        let action = Arc::new(action(clusters, http, split, port));
         if http.matches.is_empty() {
             routes.push(route(rule, index, http, None, &action));
         }
@@ -128,7 +134,8 @@ fn route(
         headers: entry.headers.clone(),
         without_headers: entry.without_headers.clone(),
     });
-    Route { rule: Arc::new(rule), condition, action: Arc::clone(action), reason: Reason::VirtualServiceRule }
+    let (action, fault) = (Arc::clone(action), http.fault);
+    Route { rule: Arc::new(rule), condition, action, fault, reason: Reason::VirtualServiceRule }
 }
 
 /// The conditions that are decided while compiling. `gateways` in an entry overrides its source conditions
@@ -143,17 +150,22 @@ fn holds_statically(entry: &HttpMatch, view: &View<'_>, port: u16) -> bool {
     view.scope.meets(&entry.source_labels, entry.source_namespace.as_deref())
 }
 
-fn action(clusters: &mut Clusters<'_, '_>, split: &Split, port: u16) -> Action {
+fn action(clusters: &mut Clusters<'_, '_>, rule: &HttpRule, split: &Split, port: u16) -> Action {
     let mut keys: Vec<HashKey> = Vec::new();
+    for (_, destination) in split.destinations() {
+        let (number, named) = (destination.port.unwrap_or(port), destination.port.is_some());
+        let key = clusters.hash_key(&destination.host, number, named, destination.subset.as_deref());
+        keys.extend(key.filter(|key| !keys.contains(key)));
+    }
+    let effects = Arc::new(Effects::of_rule(rule, !keys.is_empty()));
     let targets = Targets::new(split, |destination| {
         // Without a port it is the listener's: Istio looks the service up among those that have it.
         let number = destination.port.unwrap_or(port);
-        let subset = destination.subset.as_deref();
-        let key = clusters.hash_key(&destination.host, number, destination.port.is_some(), subset);
-        keys.extend(key.filter(|key| !keys.contains(key)));
-        (number, clusters.target(&destination.host, number, subset), Arc::default())
+        let target = clusters.target(&destination.host, number, destination.subset.as_deref());
+        (number, target, Arc::clone(&effects))
     });
-    Action { targets, keys }
+    let mirrors = rule.mirrors.iter().map(|mirror| MirrorLeg::new(clusters, mirror, port)).collect();
+    Action { targets, keys, mirrors }
 }
 
 /// What a service does that no virtual service owns: all its endpoints, balanced as its DestinationRule says.
@@ -164,12 +176,14 @@ fn default_route(clusters: &mut Clusters<'_, '_>, service: &Service, port: &Serv
         Reason::DefaultRoute
     };
     let target = clusters.target(&service.host, port.number, None);
-    let targets = Targets::sole(service.host.clone(), port.number, target);
-    let keys = clusters.hash_key(&service.host, port.number, true, None).into_iter().collect();
+    let keys: Vec<HashKey> = clusters.hash_key(&service.host, port.number, true, None).into_iter().collect();
+    let effects = Arc::new(Effects::of_default(!keys.is_empty()));
+    let targets = Targets::sole(service.host.clone(), port.number, target, effects);
     let route = Route {
         rule: Arc::new(RuleRef { virtual_service: None, index: 0, entry: None, name: "default".into() }),
         condition: None,
-        action: Arc::new(Action { targets, keys }),
+        action: Arc::new(Action { targets, keys, mirrors: [].into() }),
+        fault: FaultInjection::default(),
         reason,
     };
     VirtualHost { routes: vec![route], reason, service: None }

@@ -13,6 +13,7 @@ mod locality;
 mod metadata;
 mod namespace;
 mod outlier_detection;
+mod percent;
 mod pod;
 mod service;
 mod split;

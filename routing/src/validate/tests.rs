@@ -52,9 +52,9 @@ fn given_a_virtual_service_with_faults_then_every_one_is_named() {
         &["spec.http[0].match[0].uri.regex: \"(\": "],
     );
     check(
-        "{hosts: [a], http: [{timeout: 1s, route: [{destination: {host: a}}]}]}",
-        false,
-        &["spec.http[0].timeout: is not honoured"],
+        "{hosts: [a], http: [{timeout: 0s, route: [{destination: {host: a}}]}]}",
+        true,
+        &["spec.http[0].timeout: is less than 1ms"],
     );
     check(
         "{hosts: [a], htpp: [], http: [{route: [{destination: {host: a}}]}]}",

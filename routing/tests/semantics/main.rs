@@ -2,8 +2,12 @@
 //! that it holds us to, `s3_5_…`, or `q…` where the statement is a quirk of the code.
 
 mod ask;
+mod s1_2_mirrors;
 mod s1_6_destination_rules;
 mod s2_7_broken_destinations;
+mod s3_11_weights;
+mod s3_8_retries_and_timeouts;
+mod s3_9_faults;
 mod s4_1_selection;
 mod s4_2_merging;
 mod s4_3_composition;

@@ -1,0 +1,20 @@
+//! Which mirrors get a copy of one request.
+
+use std::sync::Arc;
+
+use super::further;
+use crate::table::{Action, Cluster, Table, Target};
+
+/// Draws of their own, one per mirror, apart from all others.
+const MIRROR: u32 = 1 << 17;
+
+/// Those whose share the request falls in. A mirror that is not there, or has nobody to send to, is passed over in silence.
+pub(super) fn drawn(table: &Table, action: &Action, draw: u32) -> Vec<Arc<Cluster>> {
+    let drawn =
+        (MIRROR..).zip(&action.mirrors).filter(|(purpose, mirror)| mirror.percent.takes(further(draw, *purpose)));
+    let clusters = drawn.filter_map(|(_, mirror)| match mirror.target {
+        Target::Cluster(id) => Some(table.cluster(id)),
+        Target::UnknownHost | Target::UnknownSubset => None,
+    });
+    clusters.filter(|cluster| !cluster.original_destination && !cluster.endpoints.is_empty()).cloned().collect()
+}
