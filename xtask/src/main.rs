@@ -3,6 +3,7 @@
 //! Beside the subcommands: what a fresh machine lacks ([`toolchain`], [`bpf_linker`], [`packages`]), and how programs are run
 //! and steps are timed ([`process`], [`step`]). Progress goes to stderr, so that stdout is the started program's own.
 
+mod bench;
 mod bpf_linker;
 mod build;
 mod build_ebpf;
@@ -50,6 +51,8 @@ enum Subcommands {
     Demo(demo::Arguments),
     /// Formatting, lints and the sizes of files and functions
     Check,
+    /// What things cost: `cargo xtask bench routing`
+    Bench(bench::Arguments),
     /// Everything that can run here: check, build, unit tests, node tests (those need root)
     Test(test::Arguments),
 }
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Subcommands::BuildEbpf => build_ebpf::build_ebpf(),
         Subcommands::Demo(arguments) => demo::demo(&arguments),
         Subcommands::Check => check::check(),
+        Subcommands::Bench(arguments) => bench::bench(&arguments),
         Subcommands::Test(arguments) => test::test(&arguments),
     };
     match done {

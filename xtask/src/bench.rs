@@ -1,0 +1,31 @@
+//! `cargo xtask bench`: what things cost, measured side by side in one run.
+
+use anyhow::Result;
+
+use crate::process;
+use crate::step::step;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    benchmark: Benchmark,
+}
+
+#[derive(clap::Subcommand)]
+enum Benchmark {
+    /// Decisions, changes of endpoints and whole builds, in worlds of 10 to 10 000 services; memory per cluster
+    Routing {
+        /// For criterion: part of a benchmark's name, `--save-baseline NAME` ...
+        #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// Runs one benchmark.
+pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
+    let Benchmark::Routing { arguments } = &arguments.benchmark;
+    step("benchmark of the routing core", || {
+        let scale = ["-p", "meshlet-routing", "--bench", "scale", "--"];
+        process::run(process::cargo("bench").args(scale).args(arguments))
+    })
+}
