@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::Buf as _;
+use meshlet_routing::retry::Attempt;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
@@ -12,6 +13,7 @@ use super::edits::{Answered, Edits};
 use super::failure::Failure;
 use super::head::{NoHead, read_head};
 use super::pod::Pod;
+use super::tries::{Next, Tries};
 use super::upload::Progress;
 use crate::protocol::http1::body::Body;
 use crate::protocol::http1::forward;
@@ -41,6 +43,18 @@ impl Response {
     }
 }
 
+/// What became of a response.
+#[derive(Debug)]
+pub(crate) enum Downloaded {
+    /// The client has it.
+    Delivered(Delivered),
+    /// The route wants another try instead.
+    Unwanted {
+        /// The endpoint's connection can be used again.
+        reusable: bool,
+    },
+}
+
 /// A response that was delivered.
 #[derive(Debug)]
 pub(crate) struct Delivered {
@@ -52,6 +66,8 @@ pub(crate) struct Delivered {
     pub(crate) close: bool,
     /// Both sides now speak another protocol.
     pub(crate) switched: bool,
+    /// The route would have wanted another try, had there not been enough.
+    pub(crate) last: bool,
 }
 
 /// Delivers one response.
@@ -70,6 +86,8 @@ pub(crate) struct Download<'d> {
     pub(crate) edits: Edits<'d>,
     /// What that may depend on.
     pub(crate) answered: Answered<'d>,
+    /// Which try it answers.
+    pub(crate) tries: Tries<'d>,
 }
 
 impl Download<'_> {
@@ -78,35 +96,58 @@ impl Download<'_> {
         mut self,
         read: &mut ReadHalf<'_>,
         write: &mut WriteHalf<'_>,
-    ) -> Result<Delivered, Failure> {
+    ) -> Result<Downloaded, Failure> {
+        let mut buffer = self.final_head(read, write).await?;
+        let answered = Instant::now();
+        let next = self.next(buffer.filled());
+        let framing = self.response.head.framing(self.request.is_head());
+        let mut body = Body::new(framing);
+        if next == Next::Again {
+            let length = self.response.head.length;
+            let used = body.advance(&buffer.filled()[length..]);
+            let whole = body.is_complete() && used == Ok(buffer.filled().len() - length);
+            return Ok(Downloaded::Unwanted { reusable: whole && self.response.head.keeps_alive });
+        }
+        let last = next == Next::UsedUp;
+        if self.response.head.switches() {
+            self.switch(write, &buffer).await?;
+            let delivered = Delivered { answered, reusable: false, close: true, switched: true, last };
+            return Ok(Downloaded::Delivered(delivered));
+        }
+        let close = self.request.close || self.pod.is_closing() || framing == Framing::UntilClose;
+        self.start(write, &mut buffer, &mut body, close).await?;
+        self.stream(read, write, &mut buffer, &mut body).await?;
+        let reusable = self.response.head.keeps_alive && body.is_complete() && buffer.is_empty();
+        Ok(Downloaded::Delivered(Delivered { answered, reusable, close, switched: false, last }))
+    }
+
+    /// Reads up to the final response's head, which stays at the start of the buffer; interim ones go to the client.
+    async fn final_head(&mut self, read: &mut ReadHalf<'_>, write: &mut WriteHalf<'_>) -> Result<Buffer, Failure> {
         let mut buffer = self.buffers.read(read).await.map_err(|_| Failure::Silent)?;
         if buffer.is_empty() {
             return Err(Failure::Silent);
         }
+        let Response { head, out } = &mut *self.response;
         loop {
-            let head = &mut self.response.head;
             read_head(read, &mut buffer, |bytes| head.parse(bytes)).await.map_err(|no_head| match no_head {
                 NoHead::Ended => Failure::Broken,
                 NoHead::Refused(_) => Failure::Nonsense,
             })?;
             if !head.is_interim() {
-                break;
+                return Ok(buffer);
             }
-            forward::response(&mut self.response.out, head, buffer.filled(), false);
-            write.write_all(&self.response.out).await.map_err(|_| Failure::ClientGone)?;
+            forward::response(out, head, buffer.filled(), false);
+            write.write_all(out).await.map_err(|_| Failure::ClientGone)?;
             buffer.consume(head.length);
         }
-        let answered = Instant::now();
-        if self.response.head.switches() {
-            return self.switch(write, &buffer, answered).await;
-        }
-        let framing = self.response.head.framing(self.request.is_head());
-        let close = self.request.close || self.pod.is_closing() || framing == Framing::UntilClose;
-        let mut body = Body::new(framing);
-        self.start(write, &mut buffer, &mut body, close).await?;
-        self.stream(read, write, &mut buffer, &mut body).await?;
-        let reusable = self.response.head.keeps_alive && body.is_complete() && buffer.is_empty();
-        Ok(Delivered { answered, reusable, close, switched: false })
+    }
+
+    /// What the head in `bytes` means for the tries.
+    fn next(&self, bytes: &[u8]) -> Next {
+        let head = &self.response.head;
+        let named = |(name, value)| (std::str::from_utf8(name).unwrap_or_default(), value);
+        let next = self.tries.after(Attempt::answered(head.status, head.fields.iter(bytes).map(named)));
+        if self.progress.streamed.get() { Next::Over } else { next }
     }
 
     /// Sends the head and what is there of the body.
@@ -150,14 +191,13 @@ impl Download<'_> {
     }
 
     /// Sends a 101 and what the endpoint has already said in the new protocol.
-    async fn switch(self, write: &mut WriteHalf<'_>, buffer: &Buffer, answered: Instant) -> Result<Delivered, Failure> {
+    async fn switch(self, write: &mut WriteHalf<'_>, buffer: &Buffer) -> Result<(), Failure> {
         if !self.request.is_upgrade() {
             return Err(Failure::Nonsense);
         }
         self.response.write(buffer.filled(), false, self.edits, self.answered);
         let Response { head, out, .. } = &mut *self.response;
         self.progress.answered.set(true);
-        write.write_all_buf(&mut out.chain(&buffer.filled()[head.length..])).await.map_err(|_| Failure::ClientGone)?;
-        Ok(Delivered { answered, reusable: false, close: true, switched: true })
+        write.write_all_buf(&mut out.chain(&buffer.filled()[head.length..])).await.map_err(|_| Failure::ClientGone)
     }
 }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::io;
 
+use meshlet_routing::retry::Attempt;
+
 use super::flags::Flags;
 use crate::protocol::http1::Refusal;
 
@@ -15,13 +17,12 @@ pub(crate) enum Failure {
     Refused(Refusal),
     /// The cluster has no endpoint.
     NoEndpoint,
-    /// No endpoint could be connected to.
-    Connect {
-        /// What the last one said.
-        error: io::Error,
-        /// Others were tried before.
-        retried: bool,
-    },
+    /// The endpoint could not be connected to.
+    Connect(io::Error),
+    /// The route's time was over.
+    Timeout,
+    /// One try's time was over.
+    TryTimeout,
     /// The endpoint's connection ended before a byte of a response.
     Silent,
     /// It ended within a response.
@@ -42,7 +43,20 @@ pub(crate) struct Verdict {
     pub(crate) body: &'static str,
 }
 
+/// What the client reads of a timeout.
+const TIMED_OUT: &str = "upstream request timeout";
+
 impl Failure {
+    /// How a retry policy sees it; `None` for what no further try could mend.
+    pub(crate) fn attempt(&self, request_sent: bool) -> Option<Attempt> {
+        match self {
+            Self::Connect(_) => Some(Attempt::ConnectFailure),
+            Self::Silent | Self::Broken | Self::Nonsense => Some(Attempt::Reset { request_sent }),
+            Self::TryTimeout => Some(Attempt::PerTryTimeout),
+            Self::ClientGone | Self::Refused(_) | Self::NoEndpoint | Self::Timeout => None,
+        }
+    }
+
     /// How it shows to a client that has not been answered.
     pub(crate) fn before_response(&self) -> Verdict {
         let (status, flags, details, body) = match self {
@@ -50,7 +64,9 @@ impl Failure {
             Self::Refused(Refusal::TooLarge) => (431, Flags::DPE, Refusal::TooLarge.details(), ""),
             Self::Refused(refusal) => (400, Flags::DPE, refusal.details(), "Bad Request"),
             Self::NoEndpoint => (503, Flags::UH, "no_healthy_upstream", "no healthy upstream"),
-            Self::Connect { error, retried } => return connect(error, *retried),
+            Self::Connect(error) => return connect(error),
+            Self::Timeout => (504, Flags::UT, "response_timeout", TIMED_OUT),
+            Self::TryTimeout => (504, Flags::UT, "upstream_per_try_timeout", TIMED_OUT),
             Self::Silent | Self::Broken => (
                 503,
                 Flags::UC,
@@ -73,15 +89,16 @@ impl Failure {
             Self::ClientGone => (Flags::DC, "downstream_remote_disconnect"),
             Self::Refused(refusal) => (Flags::DPE, refusal.details()),
             Self::Nonsense => (Flags::UPE, "upstream_reset_after_response_started{protocol_error}"),
-            Self::NoEndpoint | Self::Connect { .. } | Self::Silent | Self::Broken => {
+            Self::Timeout | Self::TryTimeout => (Flags::UT, "response_timeout"),
+            Self::NoEndpoint | Self::Connect(_) | Self::Silent | Self::Broken => {
                 (Flags::UC, "upstream_reset_after_response_started{connection_termination}")
             }
         }
     }
 }
 
-fn connect(error: &io::Error, retried: bool) -> Verdict {
-    let flags = if retried { Flags::UF | Flags::URX } else { Flags::UF };
+fn connect(error: &io::Error) -> Verdict {
+    let flags = Flags::UF;
     if error.kind() == io::ErrorKind::TimedOut {
         return Verdict {
             status: 503,

@@ -15,6 +15,8 @@ impl Flags {
     pub(crate) const NONE: Self = Self(0);
     /// No healthy endpoint.
     pub(crate) const UH: Self = Self(1);
+    /// The endpoint took too long.
+    pub(crate) const UT: Self = Self(1 << 1);
     /// The endpoint could not be connected to.
     pub(crate) const UF: Self = Self(1 << 2);
     /// The endpoint ended the connection.
@@ -75,6 +77,7 @@ mod tests {
         assert_eq!(Flags::named("-"), Flags::NONE);
         let named = [
             ("UH", Flags::UH),
+            ("UT", Flags::UT),
             ("UF", Flags::UF),
             ("UC", Flags::UC),
             ("DI", Flags::DI),

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::flags::Flags;
 use super::head::{NoHead, read_head};
 use super::report::{Record, RequestTexts};
-use super::route::{self, Action, Answer, Plan, Target};
+use super::route::{self, Action, Answer, Forward, Plan};
 use super::upload::{Incoming, Progress, watch};
 use super::{Downstream, End};
 use crate::protocol::http1::Refusal;
@@ -112,7 +112,7 @@ async fn respond(
     record: &mut Record<'_>,
 ) -> Option<End> {
     match &edits.plan.action {
-        Action::Forward(forward) => exchange(edits, &forward.target, incoming, write, heads, progress, record).await,
+        Action::Forward(forward) => exchange(edits, forward, incoming, write, heads, progress, record).await,
         Action::Answer(Answer { status, flag, headers, body }) => {
             let downstream = edits.downstream;
             (record.code, record.details) = (*status, route::details(flag).into());
@@ -128,7 +128,7 @@ async fn respond(
 /// Sends the request on and sees to it that the client is answered.
 async fn exchange(
     edits: Edits<'_>,
-    target: &Target,
+    forward: &Forward,
     incoming: &mut Incoming<'_, '_>,
     write: &mut WriteHalf<'_>,
     heads: &mut Heads,
@@ -136,7 +136,7 @@ async fn exchange(
     record: &mut Record<'_>,
 ) -> Option<End> {
     let Heads { request, out: head, response } = heads;
-    let done = Exchange { edits, target, request, head, progress, response, record }.run(incoming, write).await;
+    let done = Exchange { edits, forward, request, head, progress, response, record }.run(incoming, write).await;
     match done {
         Ok(delivered) => {
             record.code = heads.response.head.status;

@@ -2,11 +2,12 @@
 //!
 //! [`workers`] are the threads, [`worker`] is what happens on one; [`accept`] takes a connection in the pod's network
 //! namespace, [`origin`] tells where it meant to go, [`detect`] what it speaks. Opaque bytes go to [`relay`]. HTTP goes
-//! round in [`http`]: [`head`] reads a request, [`route`] decides, [`exchange`] finds an endpoint ([`pod`], [`pool`],
+//! round in [`http`]: [`head`] reads a request, [`route`] decides, [`edits`] changes heads, [`exchange`] finds an endpoint ([`pod`], [`pool`],
 //! [`upstream`]) and runs [`upload`] beside [`download`], [`answer`] speaks for the proxy itself when there is a [`failure`] or no route. [`report`] closes each.
 
 mod accept;
 mod answer;
+mod attempt;
 mod buffer;
 mod detect;
 mod download;
@@ -18,6 +19,7 @@ mod flags;
 mod head;
 mod http;
 mod log;
+mod mirror;
 mod origin;
 mod pod;
 mod pool;
@@ -26,6 +28,7 @@ mod report;
 mod route;
 #[cfg(test)]
 mod tests;
+mod tries;
 mod upload;
 mod upstream;
 mod variables;

@@ -40,6 +40,8 @@ pub(crate) struct Forward {
     pub(crate) target: Target,
     /// Path and query to send, where they are not the request's own.
     pub(crate) path: Option<String>,
+    /// Who gets a copy.
+    pub(crate) mirrors: Vec<Arc<Cluster>>,
     /// Lines for the response, after the route's own operations.
     pub(crate) response_lines: Vec<(&'static str, String)>,
 }
@@ -123,6 +125,7 @@ fn kept(delay: Option<Duration>, outcome: Outcome<'_>) -> Plan {
             action: Action::Forward(Forward {
                 target: Target::Cluster(Arc::clone(route.cluster), route.key),
                 path: route.path,
+                mirrors: route.mirrors,
                 response_lines: route.response_lines,
             }),
         },
@@ -130,7 +133,12 @@ fn kept(delay: Option<Duration>, outcome: Outcome<'_>) -> Plan {
             delay,
             rule: None,
             effects: None,
-            action: Action::Forward(Forward { target: Target::Dialled, path: None, response_lines: Vec::new() }),
+            action: Action::Forward(Forward {
+                target: Target::Dialled,
+                path: None,
+                mirrors: Vec::new(),
+                response_lines: Vec::new(),
+            }),
         },
         Outcome::Respond(respond) => Plan {
             delay,

@@ -61,6 +61,8 @@ pub(crate) struct Worker {
     pub(crate) draw: Draw,
     /// The access log, if there is one.
     pub(crate) log: Option<Log>,
+    /// Counts the copies of requests that are under way, by its clones.
+    pub(crate) copies: Rc<()>,
     netns: OwnedFd,
 }
 
@@ -68,7 +70,7 @@ impl Worker {
     /// Before its first connection.
     pub(crate) fn new(resources: Resources) -> Rc<Self> {
         let Resources { netns, draw, log } = resources;
-        Rc::new(Self { buffers: Rc::default(), draw, log, netns })
+        Rc::new(Self { buffers: Rc::default(), draw, log, copies: Rc::default(), netns })
     }
 
     /// The network namespace that the thread lives in.

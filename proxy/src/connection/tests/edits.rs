@@ -51,7 +51,7 @@ fn plan(path: Option<&str>, response_lines: Vec<(&'static str, String)>, effects
     let path = path.map(str::to_owned);
     Plan {
         delay: None,
-        action: Action::Forward(Forward { target: Target::Dialled, path, response_lines }),
+        action: Action::Forward(Forward { target: Target::Dialled, path, mirrors: vec![], response_lines }),
         rule: Some(Arc::new(rule)),
         effects: Some(Arc::new(effects)),
     }

@@ -55,6 +55,27 @@ pub(crate) fn changed_request(
     end(out, head, bytes);
 }
 
+/// Says in a request's head which try it is.
+pub(crate) fn count_attempt(out: &mut Vec<u8>, attempt: u32) {
+    let mut number = Vec::new();
+    decimal(&mut number, u64::from(attempt));
+    replace(out, ATTEMPT_COUNT, &number);
+}
+
+/// Writes a request's head for a mirror; the host says that it is a copy
+/// (envoy source/common/router/shadow_writer_impl.cc, newHost).
+pub(crate) fn mirrored(head: &[u8]) -> Vec<u8> {
+    let mut out = head.to_vec();
+    let host = value(head, "host").unwrap_or_default();
+    let host = String::from_utf8_lossy(&host);
+    let shadow = match host.split_once(':') {
+        Some((name, port)) if !port.is_empty() && !port.contains(':') => format!("{name}-shadow:{port}"),
+        _ => format!("{host}-shadow"),
+    };
+    replace(&mut out, b"host", shadow.as_bytes());
+    out
+}
+
 /// A value in a request's head that was written here: of a pseudo-header or of a field in lower case, several lines as
 /// one.
 pub(crate) fn value<'h>(head: &'h [u8], name: &str) -> Option<Cow<'h, [u8]>> {
@@ -132,6 +153,22 @@ fn end_response(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], close: boo
         field(out, b"connection", b"close");
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// Puts one line in the place of those of its name, in a head that was written here.
+fn replace(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    let (mut kept, mut first) = (Vec::with_capacity(out.len() + value.len() + 8), true);
+    for line in out.split_inclusive(|byte| *byte == b'\n') {
+        let named = line.strip_prefix(name).is_some_and(|rest| rest.starts_with(b":"));
+        if first {
+            kept.extend_from_slice(line);
+            field(&mut kept, name, value);
+        } else if !named {
+            kept.extend_from_slice(line);
+        }
+        first = false;
+    }
+    *out = kept;
 }
 
 /// Writes one field line.

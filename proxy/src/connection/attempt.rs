@@ -1,0 +1,122 @@
+//! One try of a request at one endpoint.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::net::tcp::WriteHalf;
+
+use super::download::{Download, Downloaded};
+use super::edits::Answered;
+use super::exchange::Exchange;
+use super::failure::Failure;
+use super::flags::Flags;
+use super::mirror::Mirrors;
+use super::relay::{Traffic, relay};
+use super::tries::Tries;
+use super::upload::{Incoming, Upload, watch};
+use super::{Downstream, upstream};
+
+impl Exchange<'_, '_> {
+    /// Tries a connection that is kept, where there is one. It may have ended without our knowledge: then the request goes
+    /// out once more, if it is the kind of request that may.
+    pub(super) async fn attempt(
+        &mut self,
+        address: SocketAddr,
+        (tries, mirrors): (Tries<'_>, &Mirrors<'_>),
+        incoming: &mut Incoming<'_, '_>,
+        write: &mut WriteHalf<'_>,
+    ) -> Result<Downloaded, Failure> {
+        let kept = self.edits.downstream.pod.pool.take(address);
+        if let Some(stream) = kept.filter(|stream| self.request.is_idempotent() || is_open(stream)) {
+            match self.at_connection(stream, address, (tries, mirrors), incoming, write).await {
+                Err(Failure::Silent) if self.is_repeatable() => self.progress.restart(),
+                done => return done,
+            }
+        }
+        let Downstream { worker, pod, .. } = self.edits.downstream;
+        let stream = tokio::select! {
+            biased;
+            connected = upstream::connect(&pod.client.netns, worker.netns(), address) => connected.map_err(Failure::Connect)?,
+            () = watch(incoming.read, &mut incoming.buffer) => return Err(Failure::ClientGone),
+        };
+        self.at_connection(stream, address, (tries, mirrors), incoming, write).await
+    }
+
+    /// Whether the request may go out again when nobody knows what became of it: it must do no harm twice, unless no byte of
+    /// it has left, and all of it must still be here.
+    fn is_repeatable(&self) -> bool {
+        let unsent = self.progress.used.get() == 0;
+        (unsent || self.request.is_idempotent()) && !self.progress.streamed.get()
+    }
+
+    /// Sends the request on one connection and delivers what comes back.
+    async fn at_connection(
+        &mut self,
+        mut stream: TcpStream,
+        address: SocketAddr,
+        (tries, mirrors): (Tries<'_>, &Mirrors<'_>),
+        incoming: &mut Incoming<'_, '_>,
+        write: &mut WriteHalf<'_>,
+    ) -> Result<Downloaded, Failure> {
+        let Downstream { worker, pod, .. } = self.edits.downstream;
+        let (request, progress, buffers) = (self.request, self.progress, &worker.buffers);
+        self.record.upstream_local = self.edits.downstream.logs().then(|| stream.local_addr().ok()).flatten();
+        let (mut up_read, mut up_write) = stream.split();
+        let answered = Answered { status: 0, request: self.head, upstream: Some(address) };
+        let (edits, response) = (self.edits, &mut *self.response);
+        let download = Download { request, pod, buffers, progress, response, edits, answered, tries };
+        let upload = Upload { request, head: self.head, progress, buffers, mirrors };
+        let downloaded = tokio::select! {
+            biased;
+            downloaded = download.run(&mut up_read, write) => downloaded?,
+            failure = upload.run(incoming, &mut up_write) => return Err(failure),
+            () = tries.one_is_late(progress) => return Err(Failure::TryTimeout),
+        };
+        match &downloaded {
+            Downloaded::Delivered(delivered) => {
+                if delivered.last {
+                    self.record.flags |= Flags::URX;
+                }
+                if delivered.switched {
+                    self.switch((incoming, write), &mut stream).await;
+                } else if delivered.reusable {
+                    self.keep(address, stream);
+                }
+            }
+            Downloaded::Unwanted { reusable: true } => self.keep(address, stream),
+            Downloaded::Unwanted { reusable: false } => {}
+        }
+        Ok(downloaded)
+    }
+
+    /// Keeps a connection for the next request, if nothing of this one is still to be sent.
+    fn keep(&self, address: SocketAddr, stream: TcpStream) {
+        let pod = &self.edits.downstream.pod;
+        if self.progress.uploaded.get() && !pod.is_closing() {
+            pod.pool.put(address, stream, Instant::now());
+        }
+    }
+
+    /// Relays what comes behind a 101.
+    async fn switch(&mut self, down: (&mut Incoming<'_, '_>, &mut WriteHalf<'_>), upstream: &mut TcpStream) {
+        let (incoming, write) = down;
+        let buffers = &self.edits.downstream.worker.buffers;
+        let mut first = std::mem::replace(&mut incoming.buffer, buffers.take());
+        first.consume(self.progress.used.get());
+        let (mut up_read, mut up_write) = upstream.split();
+        let traffic = Traffic::default();
+        let up = (&mut up_read, &mut up_write);
+        self.record.relayed = Some(relay((incoming.read, write), up, Some(first), buffers, &traffic).await);
+        self.progress.received.set(self.progress.received.get() + traffic.received.get());
+        self.progress.sent.set(self.progress.sent.get() + traffic.sent.get());
+    }
+}
+
+/// Whether the endpoint has not ended the connection, as far as the kernel knows.
+pub(super) fn is_open(stream: &TcpStream) -> bool {
+    let peeked = SockRef::from(stream).peek(&mut [std::mem::MaybeUninit::uninit()]);
+    peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
