@@ -5,6 +5,7 @@
 
 pub mod analyze;
 pub mod balance;
+pub mod cases;
 pub mod decide;
 pub mod enrol;
 pub mod explain;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::fault::{Fault, Severity, Source};
 use crate::model::{Kind, ObjectRef};
 
-use located::{Located, Places};
+pub(crate) use located::{Located, Places};
 
 /// One object of a kind that meshlet reads, unchecked.
 #[derive(Debug, Clone)]
@@ -103,6 +103,14 @@ pub fn parse(file: &str, text: &str) -> Parsed {
         }
     }
     parsed
+}
+
+/// One YAML document of any shape; of one that is none, the line, the column and what is wrong.
+pub(crate) fn document(text: &str) -> Result<Located, (u64, u64, String)> {
+    serde_saphyr::from_str_with_options::<Located>(text, dialect()).map_err(|error| {
+        let (line, column) = error.location().map_or((1, 1), |at| (at.line().max(1), at.column().max(1)));
+        (line, column, format!("is not YAML: {}", first_sentence(&error)))
+    })
 }
 
 /// YAML 1.2's booleans alone: `n` and `on` are text, as label values and header names want them. A list of all pods of a large

@@ -1,14 +1,14 @@
 //! `meshlet analyze`: findings about manifests, the same for every output, and so is the exit code.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{ArgAction, Args, ValueEnum};
 use meshlet_routing::analyze::{Analysis, CODES, Code, Finding, Level, Suppression, analyze};
 use serde::Serialize;
 
+use super::print::{json, print, yaml};
 use super::{DATA, FINDINGS};
 use crate::snapshot::read;
 
@@ -145,14 +145,6 @@ fn texts(roots: &[PathBuf]) -> Texts {
     (good, bad)
 }
 
-/// Whoever reads may have seen enough: a closed pipe is no failure.
-fn print(text: &str) -> anyhow::Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("writing the findings"),
-        _ => Ok(()),
-    }
-}
-
 fn exit_code(analysis: &Analysis, failed: bool, threshold: Level) -> ExitCode {
     if failed {
         ExitCode::from(DATA)
@@ -166,7 +158,7 @@ fn exit_code(analysis: &Analysis, failed: bool, threshold: Level) -> ExitCode {
 fn render(analysis: &Analysis, output: Output) -> anyhow::Result<String> {
     let messages: Vec<Message<'_>> = analysis.findings.iter().map(message).collect();
     Ok(match output {
-        Output::Json => format!("{}\n", serde_json::to_string_pretty(&messages)?),
+        Output::Json => json(&messages)?,
         Output::Yaml => yaml(&messages)?,
         Output::Log if messages.is_empty() => format!("✔ no findings in {} objects\n", analysis.objects),
         Output::Log => messages.iter().map(line).collect(),
@@ -210,7 +202,7 @@ fn analyzers(output: Output) -> anyhow::Result<String> {
     };
     let all: Vec<Analyzer> = CODES.iter().map(analyzer).collect();
     Ok(match output {
-        Output::Json => format!("{}\n", serde_json::to_string_pretty(&all)?),
+        Output::Json => json(&all)?,
         Output::Yaml => yaml(&all)?,
         Output::Log => {
             let row = |one: &Analyzer| {
@@ -219,14 +211,6 @@ fn analyzers(output: Output) -> anyhow::Result<String> {
             all.iter().map(row).collect()
         }
     })
-}
-
-fn yaml(list: &impl Serialize) -> anyhow::Result<String> {
-    let mut text = serde_saphyr::to_string(list).context("writing YAML")?;
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

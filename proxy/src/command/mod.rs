@@ -1,8 +1,11 @@
 //! A file per subcommand. Exit codes are istioctl's, the same for every output format.
 
 pub(crate) mod analyze;
+mod colour;
 pub(crate) mod demo;
 pub(crate) mod explain;
+mod manifests;
+mod print;
 pub(crate) mod run;
 pub(crate) mod uninstall;
 

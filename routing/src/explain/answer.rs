@@ -31,9 +31,15 @@ pub struct Explanation {
     pub policy: Option<PolicyShown>,
     pub path: &'static str,
     pub not_used: Vec<LoserShown>,
+    /// What the kernel does with the connection; none when the client is not captured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture: Option<CaptureShown>,
     /// Rules of the virtual service that were tried before, or all when none took the request, each match by itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
+    /// All rules of the host in order, when they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Vec<Judged>>,
     /// Without a request: the objects that the client's requests may meet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objects: Option<Vec<String>>,
@@ -47,6 +53,21 @@ pub struct ClientShown {
     pub pod: Option<Arc<str>>,
     pub captured: bool,
     pub reason: &'static str,
+}
+
+/// Whether a connection of a captured client is handed to the proxy.
+#[derive(Debug, Clone, Serialize)]
+pub struct CaptureShown {
+    /// `ruled` or `ports`.
+    pub mode: &'static str,
+    /// The address dialled.
+    pub address: String,
+    /// The port dialled.
+    pub port: u16,
+    /// Whether it is.
+    pub captured: bool,
+    /// Why.
+    pub message: String,
 }
 
 /// Whose names the request used.
@@ -76,6 +97,18 @@ pub struct Skipped {
     #[serde(flatten)]
     pub rule: RuleShown,
     /// The first condition that does not hold.
+    pub message: String,
+}
+
+/// A match of the host, whether it was tried or not.
+#[derive(Debug, Clone, Serialize)]
+pub struct Judged {
+    /// Which one.
+    #[serde(flatten)]
+    pub rule: RuleShown,
+    /// `taken`, `skipped`, `shadowed` (it fits, and an earlier one took the request) or `other` (it is later and does not fit).
+    pub verdict: &'static str,
+    /// Why.
     pub message: String,
 }
 
@@ -181,7 +214,9 @@ impl Explanation {
             policy: None,
             path: "native",
             not_used: Vec::new(),
+            capture: None,
             skipped: Vec::new(),
+            rules: None,
             objects: None,
         }
     }

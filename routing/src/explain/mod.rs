@@ -4,25 +4,31 @@
 //! this module asks them and writes down what they saw. [`losers`] finds what concerns the host and was passed over.
 
 mod answer;
+mod asked;
+mod capture;
 mod losers;
 mod policy;
-mod skipped;
+mod rules;
 #[cfg(test)]
 mod tests;
+mod url;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use answer::{
-    Answered, ClientShown, Destination, Explanation, KeyShown, LoadBalancerShown, LoserShown, Pick, RequestShown,
-    RuleShown, ServiceShown, Skipped,
+    Answered, CaptureShown, ClientShown, Destination, Explanation, Judged, KeyShown, LoadBalancerShown, LoserShown,
+    Pick, RequestShown, RuleShown, ServiceShown, Skipped,
 };
+pub use asked::{Asked, Unanswerable, Who, Written};
+pub use capture::Capture;
 pub use policy::{AbortShown, DelayShown, FaultShown, MirrorShown, PolicyShown, RetriesShown};
+pub use url::{Header, Url};
 
 use crate::balance::{Balance, mix};
 use crate::decide::{Dialled, Outcome, Request, Selected, decide, normalize_path, select, without_port};
 use crate::enrol::{Verdict, enrol};
-use crate::model::{Hostname, LoadBalancer, Pod, Protocol, World};
+use crate::model::{Hostname, LoadBalancer, Namespace, Pod, Protocol, Service, World};
 use crate::table::{Cluster, Leg, Route, Scope, Table, Target, View};
 
 /// Who asks.
@@ -58,8 +64,12 @@ pub struct Question<'q> {
     pub port: u16,
     /// The request; `authority` is the raw Host.
     pub request: Request<'q>,
+    /// What is captured.
+    pub capture: Capture,
     /// Fixes every draw.
     pub seed: u64,
+    /// Judge every rule of the host, not only those up to the one that decides.
+    pub all_rules: bool,
 }
 
 /// Answers a question about a request.
@@ -80,29 +90,33 @@ pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
     let table = Table::build(world, &scope);
     let view = View::new(world, &scope);
     let own = view.services().find(|service| named(service.names_for(&scope.namespace), question.host));
-    let address = question.address.or_else(|| question.host.parse().ok());
-    let address = address.or_else(|| own.and_then(|service| service.addresses.first().copied()));
     let concerned = own.map(|service| service.host.clone());
+    let address = question.address.or_else(|| question.host.parse().ok()).or_else(|| own.and_then(address_of));
     let Some(address) = address else {
         explanation.passes("UnknownHost", "native");
         explanation.not_used = losers::of_captured(&view, world, question.host, concerned.as_ref(), None);
         return explanation;
     };
-    let dialled = Dialled { address, port: question.port };
-    let captured = table.ruled().any(|ruled| ruled == (address, question.port));
+    let dialled = Dialled { address: address.to_canonical(), port: question.port };
     let selected = select(&table, dialled, &request);
     explanation.place(&selected);
     let host = host_of(&selected).map(|(host, ..)| host.clone()).or(concerned);
-    let owner = route_of(&selected).and_then(|route| route.rule.virtual_service.clone());
-    if !captured {
+    let capture = capture::judge(world, &question.client, &table, question.capture, dialled);
+    if dialled.address.is_ipv6() {
+        (explanation.verdict, explanation.reason, explanation.path) = ("bypass", "Ipv6NotCaptured", "native");
+    } else if !capture.captured {
         // Unruled: the kernel lets it through, and kube-proxy decides.
         explanation.passes(if host.is_some() { "DefaultRoute" } else { "UnknownHost" }, "native");
     } else if question.speech == Speech::Other || matches!(table.treatment(dialled), Protocol::Tcp | Protocol::Tls) {
         explanation.passes("NotHttp", "proxy");
     } else {
         explanation.decided(&table, dialled, &request, question.seed, &selected);
+        if question.all_rules {
+            explanation.rules = Some(rules::judged(&selected, &request));
+        }
     }
-    explanation.not_used = losers::of_captured(&view, world, question.host, host.as_ref(), owner.as_deref());
+    explanation.capture = Some(capture);
+    explanation.not_used = losers::of_captured(&view, world, question.host, host.as_ref(), owner(&selected));
     explanation
 }
 
@@ -125,8 +139,7 @@ fn about_client(world: &World, client: &Client<'_>) -> (Explanation, Option<Scop
             (Explanation::new(&scope.namespace, None, verdict), Some(scope.clone()))
         }
         Client::Pod(pod) => {
-            let namespace = world.namespaces.iter().find(|namespace| namespace.name == pod.namespace);
-            let verdict = enrol(pod, namespace);
+            let verdict = enrol(pod, namespace_of(world, &pod.namespace));
             let scope = Scope::of_pod(pod);
             (Explanation::new(&pod.namespace, Some(&pod.name), verdict), verdict.captured.then_some(scope))
         }
@@ -140,6 +153,15 @@ fn client_namespace(client: &Client<'_>) -> Arc<str> {
     }
 }
 
+fn namespace_of<'w>(world: &'w World, name: &str) -> Option<&'w Namespace> {
+    world.namespaces.iter().find(|namespace| &*namespace.name == name)
+}
+
+/// The address a client dials by the service's name; both families given, the one that is captured.
+fn address_of(service: &Service) -> Option<IpAddr> {
+    service.addresses.iter().find(|address| address.is_ipv4()).or_else(|| service.addresses.first()).copied()
+}
+
 fn named(names: Vec<String>, host: &str) -> bool {
     names.iter().any(|name| name.eq_ignore_ascii_case(without_port(host)))
 }
@@ -151,11 +173,14 @@ fn host_of<'t>(selected: &Selected<'t>) -> Option<&'t (Hostname, u16, Protocol)>
     }
 }
 
-fn route_of<'t>(selected: &Selected<'t>) -> Option<&'t Route> {
-    match selected {
-        Selected::Route(_, route) => Some(route),
-        Selected::Nobody | Selected::Host(_) => None,
-    }
+/// The virtual service whose routes the host has, whether one of them takes the request or not.
+fn owner<'t>(selected: &Selected<'t>) -> Option<&'t str> {
+    let route = match selected {
+        Selected::Nobody => None,
+        Selected::Host(host) => host.routes.first(),
+        Selected::Route(_, route) => Some(*route),
+    };
+    route.and_then(|route| route.rule.virtual_service.as_deref())
 }
 
 impl Explanation {
@@ -175,9 +200,9 @@ impl Explanation {
     /// What the data path does with the request.
     fn decided(&mut self, table: &Table, dialled: Dialled, request: &Request<'_>, seed: u64, selected: &Selected<'_>) {
         self.path = "proxy";
-        self.skipped = skipped::skipped(selected, request);
+        self.skipped = rules::skipped(selected, request);
+        self.virtual_service = owner(selected).map(str::to_owned);
         if let Selected::Route(_, route) = selected {
-            self.virtual_service = route.rule.virtual_service.as_deref().map(str::to_owned);
             self.rule = route.rule.virtual_service.is_some().then(|| RuleShown::new(&route.rule));
             self.destinations = destinations(table, route);
             self.policy = PolicyShown::new(route);

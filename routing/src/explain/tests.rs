@@ -1,6 +1,8 @@
 //! What explain adds to the verdict: matches that were skipped, and objects that lost.
 
-use super::{Client, Explanation, Question, Speech, explain};
+use std::collections::BTreeMap;
+
+use super::{Asked, Capture, Client, Explanation, Question, Speech, Who, Written, explain};
 use crate::decide::Request;
 use crate::manifest;
 use crate::model::World;
@@ -20,11 +22,15 @@ fn virtual_service(namespace: &str, name: &str, spec: &str) -> String {
     )
 }
 
-fn ask(rules: &str, headers: &[(&str, &[u8])]) -> Explanation {
-    let parsed = manifest::parse("test.yaml", &format!("{BASE}{rules}"));
+fn world(manifests: &str) -> World {
+    let parsed = manifest::parse("test.yaml", manifests);
     assert!(parsed.faults.is_empty(), "{:?}", parsed.faults);
     let valid: Vec<_> = parsed.manifests.iter().filter_map(|manifest| validate(manifest).valid).collect();
     assert_eq!(valid.len(), parsed.manifests.len());
+    World::assemble(&valid)
+}
+
+fn ask(rules: &str, headers: &[(&str, &[u8])]) -> Explanation {
     let question = Question {
         client: Client::Imaginary(Scope::new("shop".into(), std::sync::Arc::default())),
         speech: Speech::Http1,
@@ -32,9 +38,22 @@ fn ask(rules: &str, headers: &[(&str, &[u8])]) -> Explanation {
         address: None,
         port: 80,
         request: Request { method: "GET", authority: "web", path: "/a?b", headers, source: None },
+        capture: Capture::Ruled,
         seed: 1,
+        all_rules: false,
     };
-    explain(&World::assemble(&valid), &question)
+    explain(&world(&format!("{BASE}{rules}")), &question)
+}
+
+/// What a pod, or an imaginary client of `shop`, is told of a request to a URL.
+fn told(manifests: &str, pod: Option<&str>, url: &str, capture: Capture) -> Explanation {
+    let client = match pod {
+        Some(pod) => Who::Pod { namespace: "shop".into(), pod: pod.into() },
+        None => Who::Imaginary { namespace: "shop".into(), labels: BTreeMap::new() },
+    };
+    let request = Written { url: url.into(), method: "GET".into(), headers: Vec::new(), dst: None };
+    let asked = Asked { client, request: Some(request), capture, seed: 1, all_rules: true };
+    asked.answer(&world(&format!("{BASE}{manifests}"))).expect("an answer")
 }
 
 #[test]
@@ -83,6 +102,88 @@ fn given_nothing_that_matches_then_every_match_is_named_and_the_answer_is_404() 
     assert_eq!((answer.verdict, answer.reason), ("respond", "NoRoute"));
     assert_eq!(answer.response.map(|response| (response.status, response.flag)), Some((404, "NR")));
     assert_eq!(answer.skipped.len(), 1);
+    assert_eq!((answer.virtual_service.as_deref(), answer.rule.is_none()), (Some("shop/web"), true));
+    assert!(answer.not_used.is_empty(), "it decided, so it was used: {:?}", answer.not_used);
+}
+
+/// Pods of two nodes; only those labelled `app: beta` have a rule.
+const NODES: &str = "
+---
+{apiVersion: v1, kind: Pod, metadata: {name: plain, namespace: shop, labels: {meshlet.dev/redirect: enabled}}, spec: {nodeName: one}, status: {podIP: 10.1.0.2}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: alone, namespace: shop, labels: {meshlet.dev/redirect: enabled}}, spec: {nodeName: two}, status: {podIP: 10.1.0.3}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: beta, namespace: shop, labels: {app: beta, meshlet.dev/redirect: enabled}}, spec: {nodeName: one}, status: {podIP: 10.1.0.4}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: unmarked, namespace: shop, labels: {app: beta}}, spec: {nodeName: two}, status: {podIP: 10.1.0.5}}
+";
+
+#[test]
+fn given_a_rule_for_another_pod_of_the_node_then_the_address_is_captured_for_all_of_them() {
+    let entry = "{sourceLabels: {app: beta}}";
+    let rule = virtual_service(
+        "shop",
+        "web",
+        &format!("{{hosts: [web], http: [{{match: [{entry}], route: [{{destination: {{host: web}}}}]}}]}}"),
+    );
+    let manifests = format!("{NODES}{rule}");
+    let capture = |pod: Option<&str>| {
+        let answer = told(&manifests, pod, "http://web/", Capture::Ruled);
+        let capture = answer.capture.expect("the client is captured");
+        (answer.path, answer.reason, capture.captured, capture.message)
+    };
+    let why = "a rule gives the address a meaning";
+    let neighbour = format!("{why} for shop/beta on the same node");
+    assert_eq!(capture(Some("beta")), ("proxy", "VirtualServiceRule", true, why.to_owned()));
+    assert_eq!(capture(Some("plain")), ("proxy", "DefaultRoute", true, neighbour.clone()));
+    assert_eq!(capture(None), ("proxy", "DefaultRoute", true, neighbour), "it may be anywhere");
+    let native = "no rule gives the address a meaning".to_owned();
+    assert_eq!(capture(Some("alone")), ("native", "DefaultRoute", false, native));
+}
+
+#[test]
+fn given_ports_are_captured_then_a_declared_port_is_enough_and_host_decides() {
+    let rule = virtual_service("shop", "web", "{hosts: [web], http: [{route: [{destination: {host: web}}]}]}");
+    let path = |rules: &str, url: &str, capture| {
+        let answer = told(rules, None, url, capture);
+        (answer.path, answer.reason)
+    };
+    assert_eq!(path("", "http://web/", Capture::Ruled), ("native", "DefaultRoute"));
+    assert_eq!(path("", "http://web/", Capture::Ports), ("proxy", "DefaultRoute"));
+    assert_eq!(path("", "http://10.9.9.9/", Capture::Ports), ("proxy", "UnknownHost"));
+    assert_eq!(path("", "http://10.9.9.9:81/", Capture::Ports), ("native", "UnknownHost"));
+    assert_eq!(path(&rule, "http://10.9.9.9/", Capture::Ruled), ("native", "UnknownHost"));
+}
+
+#[test]
+fn given_an_ipv6_address_then_the_request_is_native_unless_it_is_ipv4_in_disguise() {
+    let rule = virtual_service("shop", "web", "{hosts: [web], http: [{route: [{destination: {host: web}}]}]}");
+    let answer = |dst: &str| {
+        let mut request = Written { url: "http://web/".into(), method: "GET".into(), headers: Vec::new(), dst: None };
+        request.dst = Some(dst.parse().expect("an address"));
+        let client = Who::Imaginary { namespace: "shop".into(), labels: BTreeMap::new() };
+        let asked = Asked { client, request: Some(request), capture: Capture::Ports, seed: 1, all_rules: false };
+        let answer = asked.answer(&world(&format!("{BASE}{rule}"))).expect("an answer");
+        (answer.verdict, answer.reason, answer.path)
+    };
+    assert_eq!(answer("fd00::1"), ("bypass", "Ipv6NotCaptured", "native"));
+    assert_eq!(answer("::ffff:10.96.0.1"), ("route", "VirtualServiceRule", "proxy"));
+}
+
+#[test]
+fn given_all_rules_are_asked_for_then_each_has_its_verdict() {
+    let rule = virtual_service(
+        "shop",
+        "web",
+        "{hosts: [web], http: [
+          {match: [{uri: {exact: /x}}], route: [{destination: {host: web}}]},
+          {match: [{method: {exact: GET}}], route: [{destination: {host: web}}]},
+          {match: [{uri: {exact: /y}}], route: [{destination: {host: web}}]},
+          {route: [{destination: {host: web}}]}]}",
+    );
+    let rules = told(&rule, None, "http://web/", Capture::Ruled).rules.expect("they were asked for");
+    let verdicts: Vec<(usize, &str)> = rules.iter().map(|rule| (rule.rule.index, rule.verdict)).collect();
+    assert_eq!(verdicts, [(0, "skipped"), (1, "taken"), (2, "other"), (3, "shadowed")]);
 }
 
 #[test]

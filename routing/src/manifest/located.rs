@@ -8,16 +8,16 @@ use serde_saphyr::Spanned;
 
 /// A line and a column, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Position {
+pub(crate) struct Position {
     /// The line.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// The column, in characters.
-    pub(super) column: u64,
+    pub(crate) column: u64,
 }
 
 /// Where the parts of a value were written; has the value's own shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Places {
+pub(crate) struct Places {
     at: Position,
     parts: Parts,
 }
@@ -32,20 +32,20 @@ enum Parts {
 
 /// A value and its places.
 #[derive(Debug)]
-pub(super) struct Located {
-    pub(super) value: Value,
-    pub(super) places: Places,
+pub(crate) struct Located {
+    pub(crate) value: Value,
+    pub(crate) places: Places,
 }
 
 impl Places {
     /// Where the value itself starts.
-    pub(super) fn start(&self) -> Position {
+    pub(crate) fn start(&self) -> Position {
         self.at
     }
 
     /// The place of a field by its path, `spec.http[0].match[1].uri`: its key, or where the list entry starts. Of a field
     /// that is not there, the place of the closest one around it.
-    pub(super) fn find(&self, path: &str) -> Position {
+    pub(crate) fn find(&self, path: &str) -> Position {
         self.walk(path).unwrap_or_else(|closest| closest)
     }
 
@@ -81,7 +81,7 @@ impl Places {
     }
 
     /// Takes out the places of a list that is a member: `items` of a `List`.
-    pub(super) fn into_entries(self, key: &str) -> Vec<Places> {
+    pub(crate) fn into_entries(self, key: &str) -> Vec<Places> {
         let Parts::Map(members) = self.parts else { return Vec::new() };
         match members.into_iter().find(|(found, _)| **found == *key).map(|(_, places)| places.parts) {
             Some(Parts::List(entries)) => entries.into(),

@@ -21,7 +21,7 @@ pub(super) fn whole_millis(fields: &Fields<'_>, key: &'static str) -> Option<Dur
 }
 
 /// Reads a duration of zero or more; `None` for anything else (Go's time.ParseDuration, which Istio reads them with).
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }

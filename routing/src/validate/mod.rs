@@ -4,7 +4,7 @@ mod connection_pool;
 mod consistent_hash;
 mod destination;
 mod destination_rule;
-mod duration;
+pub(crate) mod duration;
 mod endpoint_slice;
 mod fields;
 mod http;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use meshlet_routing::analyze::analyze;
 use meshlet_routing::decide::{Dialled, Outcome, Request, decide, normalize_path};
-use meshlet_routing::explain::{Client, Question, Speech, about, explain};
+use meshlet_routing::explain::{Capture, Client, Question, Speech, about, explain};
 use meshlet_routing::fault::{Fault, Severity};
 use meshlet_routing::manifest;
 use meshlet_routing::model::{Labels, World};
@@ -121,7 +121,9 @@ fn explanation_is_told(world: &World, scope: &Scope, ask: &(&str, &str, &str, u1
     let (host, method, path, port) = ask;
     let request = Request { method, authority: host, path, headers: HEADERS, source: None };
     let client = Client::Imaginary(scope.clone());
-    let question = Question { client, speech: Speech::Http1, host, address: None, port: *port, request, seed: 7 };
+    let (speech, capture) = (Speech::Http1, Capture::Ports);
+    let question =
+        Question { client, speech, host, address: None, port: *port, request, capture, seed: 7, all_rules: true };
     let answer = explain(world, &question);
     let verdicts = ["bypass", "passthrough", "route", "respond", "redirect", "reset"];
     assert!(verdicts.contains(&answer.verdict), "{answer:?}");

@@ -2,7 +2,7 @@
 
 use meshlet_routing::analyze::analyze;
 use meshlet_routing::decide::Request;
-use meshlet_routing::explain::{Client, Question, Speech, about, explain};
+use meshlet_routing::explain::{Capture, Client, Question, Speech, about, explain};
 use meshlet_routing::model::World;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -46,7 +46,9 @@ fn explanations(world: &World) -> Vec<String> {
                     address: None,
                     port: *port,
                     request,
+                    capture: Capture::Ruled,
                     seed,
+                    all_rules: true,
                 };
                 shown.push(serde_json::to_string(&explain(world, &question)).expect("JSON"));
             }

@@ -1,27 +1,26 @@
 //! `meshlet explain`: one request, one answer, by the engine that the data path uses.
 
+pub(crate) mod answer;
 mod expect;
-mod page;
-mod target;
+mod marks;
+pub(crate) mod page;
 
-use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
-use clap::{Args, ValueEnum};
-use meshlet_routing::decide::Request;
-use meshlet_routing::explain::{Client, Explanation, Question, about, explain};
-use meshlet_routing::model::{Pod, World};
-use meshlet_routing::table::Scope;
+use anyhow::Context as _;
+use clap::{ArgAction, Args, ValueEnum};
+use meshlet_routing::explain::{Asked, Capture, Header, Url, Who, Written};
+use serde::Deserialize as _;
+use serde_json::Value;
 
-use super::{DATA, FINDINGS};
-use crate::snapshot::read::Files;
-use expect::Expectation;
-use target::{Header, Target};
+use super::colour::Colour;
+use super::print::{json, print, yaml};
+use super::{DATA, FINDINGS, manifests};
+use answer::Answer;
+use expect::Expected;
+use page::{Style, page};
 
 /// Shown below the flags.
 pub(crate) const HELP: &str = "\
@@ -29,7 +28,7 @@ Examples:
   meshlet explain shop/client -f manifests/ --to http://echo:8080/cart -H 'x-user: alice'
   meshlet explain --from-namespace shop -f manifests/ --to http://echo:8080/ -o json
   meshlet explain shop/client -f manifests/                       is the pod captured, and what may its requests meet
-  meshlet explain shop/client -f m/ --to http://echo/ --expect subset=v2 --expect verdict=route        for CI
+  meshlet explain shop/client -f m/ --to http://echo/ --expect subset=v2 --expect rule.name=canary     for CI
 
 Exit codes: 0 explained, 1 no such pod, 64 wrong usage, 65 nothing could be read, 79 an expectation is not met.";
 
@@ -51,8 +50,8 @@ pub(crate) struct ExplainArgs {
     namespace: Option<String>,
     /// The request: http:// is HTTP/1.1; h2c://, grpc://, https://, tls:// and tcp:// are what their names say. Without it:
     /// is the client captured, and which objects may its requests meet.
-    #[arg(long, value_name = "URL")]
-    to: Option<Target>,
+    #[arg(long, value_name = "URL", value_parser = url)]
+    to: Option<String>,
     /// Its method.
     #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET")]
     method: String,
@@ -65,24 +64,45 @@ pub(crate) struct ExplainArgs {
     /// Read the objects from this file or folder; repeatable.
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
     filename: Vec<PathBuf>,
+    /// What is captured: addresses that a rule gives a meaning to, or every port declared HTTP.
+    #[arg(long, value_enum, default_value_t = CaptureMode::Ruled)]
+    capture: CaptureMode,
+    /// Show every rule of the host and how each would judge the request, not only those up to the one that decides.
+    #[arg(long, action = ArgAction::SetTrue)]
+    all_rules: bool,
     /// Fix the draws, so that the same pick comes again.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Exit with 79 unless this is so: verdict, reason, path, service, virtualService, destinationRule, subset, endpoint, status;
-    /// repeatable.
+    /// Exit with 79 unless this is so: the keys of a test file's `expect:`, such as verdict, reason, path, virtualService,
+    /// rule.name, status, timeout; and subset and endpoint of the pick; repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
-    expect: Vec<Expectation>,
+    expect: Vec<Expected>,
     /// How to print the answer.
     #[arg(short = 'o', long, value_enum, default_value_t = Output::Table)]
     output: Output,
+    /// When the table is coloured.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto)]
+    color: Colour,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
     /// For eyes.
     Table,
+    /// The same with endpoints and every policy.
+    Wide,
     /// The contract's.
     Json,
+    /// The same in YAML.
+    Yaml,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CaptureMode {
+    /// Addresses that a rule gives a meaning to.
+    Ruled,
+    /// Those, and every destination on a port number that is declared HTTP.
+    Ports,
 }
 
 fn label(written: &str) -> Result<(String, String), String> {
@@ -90,89 +110,55 @@ fn label(written: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+fn url(written: &str) -> Result<String, String> {
+    written.parse::<Url>().map(|_| written.to_owned())
+}
+
 /// Prints the answer.
 pub(crate) fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    for path in &arguments.filename {
-        std::fs::metadata(path)
-            .with_context(|| format!("-f {}: name a file or a folder that exists", path.display()))?;
-    }
-    let mut files = Files::new(arguments.filename.clone());
-    let (_, faults) = files.read().unwrap_or_default();
-    for fault in &faults {
-        eprintln!("{fault}");
-    }
-    if !faults.is_empty() && files.is_empty() {
-        eprintln!("meshlet: nothing could be read from {} files", files.inputs().len());
-        return Ok(ExitCode::from(DATA));
-    }
-    let explanation = answer(arguments, files.world())?;
-    match arguments.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&explanation)?),
-        Output::Table => {
-            let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            print!("{}", page::page(&explanation, colour));
+    let Some(files) = manifests::read(arguments.filename.clone())? else { return Ok(ExitCode::from(DATA)) };
+    let explanation = arguments.asked().answer(files.world())?;
+    let text = json(&explanation)?;
+    let value: Value = serde_json::from_str(&text).context("reading the answer")?;
+    print(&match arguments.output {
+        Output::Json => text,
+        Output::Yaml => yaml(&value)?,
+        Output::Table | Output::Wide => {
+            let answer = Answer::deserialize(&value).context("reading the answer")?;
+            let style = Style { colour: arguments.color.on(), wide: arguments.output == Output::Wide };
+            page(&answer, style)
         }
-    }
-    let unmet: Vec<String> = arguments.expect.iter().filter_map(|expected| expected.unmet(&explanation)).collect();
+    })?;
+    let unmet: Vec<String> = arguments.expect.iter().filter_map(|expected| expected.unmet(&value)).collect();
     for line in &unmet {
         eprintln!("meshlet: {line}");
     }
     Ok(if unmet.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FINDINGS) })
 }
 
-fn answer(arguments: &ExplainArgs, world: &World) -> anyhow::Result<Explanation> {
-    let client = client(arguments, world)?;
-    let Some(to) = &arguments.to else { return Ok(about(world, &client)) };
-    let mut authority = to.authority.clone();
-    let mut headers = Vec::new();
-    for Header { name, value } in &arguments.headers {
-        if name == "host" {
-            authority.clone_from(value);
-        } else {
-            headers.push((name.as_str(), value.as_bytes()));
+impl ExplainArgs {
+    fn asked(&self) -> Asked {
+        let request = self.to.as_ref().map(|url| Written {
+            url: url.clone(),
+            method: self.method.clone(),
+            headers: self.headers.iter().cloned().map(Into::into).collect(),
+            dst: self.dst,
+        });
+        let capture = match self.capture {
+            CaptureMode::Ruled => Capture::Ruled,
+            CaptureMode::Ports => Capture::Ports,
+        };
+        let seed = self.seed.unwrap_or_else(manifests::any_seed);
+        Asked { client: self.client(), request, capture, seed, all_rules: self.all_rules }
+    }
+
+    fn client(&self) -> Who {
+        if let Some(namespace) = &self.from_namespace {
+            return Who::Imaginary { namespace: namespace.clone(), labels: self.from_labels.iter().cloned().collect() };
         }
+        let written = self.pod.as_deref().unwrap_or_default();
+        let given = self.namespace.as_deref().unwrap_or("default");
+        let (namespace, pod) = written.split_once('/').unwrap_or((given, written));
+        Who::Pod { namespace: namespace.to_owned(), pod: pod.to_owned() }
     }
-    let request =
-        Request { method: &arguments.method, authority: &authority, path: &to.path, headers: &headers, source: None };
-    let question = Question {
-        client,
-        speech: to.speech,
-        host: &to.host,
-        address: arguments.dst,
-        port: to.port,
-        request,
-        seed: arguments.seed.unwrap_or_else(rand_seed),
-    };
-    Ok(explain(world, &question))
-}
-
-fn client<'w>(arguments: &ExplainArgs, world: &'w World) -> anyhow::Result<Client<'w>> {
-    if let Some(namespace) = &arguments.from_namespace {
-        let labels: BTreeMap<Box<str>, Box<str>> =
-            arguments.from_labels.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect();
-        return Ok(Client::Imaginary(Scope::new(namespace.as_str().into(), Arc::new(labels))));
-    }
-    let written = arguments.pod.as_deref().unwrap_or_default();
-    let given = arguments.namespace.as_deref().unwrap_or("default");
-    let (namespace, name) = written.split_once('/').unwrap_or((given, written));
-    let found = world.pods.iter().find(|pod| &*pod.namespace == namespace && &*pod.name == name);
-    found.map(Client::Pod).ok_or_else(|| no_such_pod(world, namespace, name))
-}
-
-fn no_such_pod(world: &World, namespace: &str, name: &str) -> anyhow::Error {
-    let near = |pod: &&Pod| &*pod.name == name || &*pod.namespace == namespace;
-    let mut names: Vec<String> =
-        world.pods.iter().filter(near).map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect();
-    names.truncate(10);
-    let known = if names.is_empty() { "the manifests have none there".to_owned() } else { names.join(", ") };
-    anyhow!(
-        "no pod {namespace}/{name} in the manifests ({known}); name one of them, or ask for an imaginary client by --from-namespace"
-    )
-}
-
-fn rand_seed() -> u64 {
-    let mut bytes = [0; 8];
-    // A seed that is the same every time is no worse than one that is not.
-    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    u64::from_ne_bytes(bytes)
 }

@@ -2,35 +2,60 @@
 
 use std::fmt::Write as _;
 
-use meshlet_routing::explain::{Destination, Explanation};
+use super::answer::{Answer, Destination, Key, LoadBalancer, Policy, Rule};
+use super::marks;
 
 const YES: &str = "✔";
 const NO: &str = "✘";
 const ASIDE: &str = "–";
 
+/// How much is printed, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    /// With escape sequences.
+    pub(crate) colour: bool,
+    /// Endpoints one by one, and every policy even where it is the default.
+    pub(crate) wide: bool,
+}
+
 /// The page, ending with a line feed.
-pub(super) fn page(explanation: &Explanation, colour: bool) -> String {
-    let mut page = Page { text: String::new(), colour };
-    page.client(explanation);
-    if explanation.request.is_some() {
-        page.request(explanation);
+pub(crate) fn page(answer: &Answer, style: Style) -> String {
+    let mut page = Page { text: String::new(), style };
+    if answer.request.is_some() {
+        page.verdict(answer);
     }
-    let mut title = "MAY MEET";
-    for object in explanation.objects.iter().flatten() {
-        page.line(title, ASIDE, object);
-        title = "";
-    }
-    let mut title = "NOT USED";
-    for loser in &explanation.not_used {
-        page.line(title, ASIDE, &format!("{}  {}: {}", loser.object, loser.reason, loser.message));
-        title = "";
-    }
+    page.client(answer);
+    page.rules(answer);
+    page.split(answer);
+    page.policy(answer);
+    page.outcome(answer);
+    page.lines("MAY MEET", ASIDE, answer.objects.iter().map(String::clone));
+    let losers = answer.not_used.iter();
+    page.lines("NOT USED", ASIDE, losers.map(|loser| format!("{}  {}: {}", loser.object, loser.reason, loser.message)));
     page.text
+}
+
+/// One line: what decided, and where the request goes.
+pub(crate) fn summary(answer: &Answer) -> String {
+    let by = match (&answer.virtual_service, &answer.rule) {
+        (Some(object), Some(rule)) => format!("VirtualService {object} {}", place(rule)),
+        (Some(object), None) => format!("VirtualService {object}, none of whose rules takes it"),
+        (None, _) => answer.reason.clone(),
+    };
+    let to: Vec<String> =
+        answer.destinations.iter().map(|one| format!("{} {}", name(one), percent(one.share))).collect();
+    let to = if to.is_empty() { String::new() } else { format!(" → {}", to.join(", ")) };
+    format!("{} by {by}{to}", answer.verdict)
+}
+
+/// The rules that were tried before, or all when none took the request, each with why.
+pub(crate) fn skipped(answer: &Answer) -> Vec<String> {
+    answer.skipped.iter().map(|one| format!("{} skipped: {}", place(&one.rule), one.message)).collect()
 }
 
 struct Page {
     text: String,
-    colour: bool,
+    style: Style,
 }
 
 impl Page {
@@ -40,85 +65,192 @@ impl Page {
             NO => "31",
             _ => "2",
         };
-        let sign =
-            if self.colour && !sign.is_empty() { format!("\x1b[{shade}m{sign}\x1b[0m") } else { sign.to_owned() };
-        let gap = if sign.is_empty() { " " } else { "" };
-        writeln!(self.text, "{title:<11} {sign}{gap}  {text}").expect("a String takes everything");
+        let sign = match (self.style.colour, sign) {
+            (_, "") => " ".to_owned(),
+            (true, sign) => format!("\x1b[{shade}m{sign}\x1b[0m"),
+            (false, sign) => sign.to_owned(),
+        };
+        writeln!(self.text, "{title:<11} {sign}  {}", one_line(text)).expect("a String takes everything");
     }
 
-    fn client(&mut self, explanation: &Explanation) {
-        let client = &explanation.client;
+    /// Lines of one kind; the first has the title.
+    fn lines(&mut self, title: &str, sign: &str, texts: impl Iterator<Item = String>) {
+        let mut title = title;
+        for text in texts {
+            self.line(title, sign, &text);
+            title = "";
+        }
+    }
+
+    fn verdict(&mut self, answer: &Answer) {
+        let (sign, sentence) = match &*answer.verdict {
+            "bypass" => (ASIDE, "the request goes out as it is; kube-proxy decides"),
+            "passthrough" => (ASIDE, "the request goes where it was dialled; kube-proxy decides"),
+            "route" => (YES, "the request is sent to a destination below"),
+            "redirect" => (YES, "the client is sent elsewhere"),
+            "reset" => (NO, "the connection has nowhere to go"),
+            _ => (NO, "the request is answered by the proxy"),
+        };
+        let (verdict, reason, path) = (&answer.verdict, &answer.reason, &answer.path);
+        self.line("VERDICT", sign, &format!("{verdict}: {sentence} ({reason}, path {path})"));
+    }
+
+    fn client(&mut self, answer: &Answer) {
+        let client = &answer.client;
         let name = client.pod.as_deref().unwrap_or("an imaginary client");
         let sign = if client.captured { YES } else { NO };
-        let state = if client.captured { "captured" } else { "not captured" };
-        self.line("CLIENT", sign, &format!("{}/{name} is {state}: {}", client.namespace, client.reason));
+        let why = marks::sentence(&client.reason);
+        self.line("MESHED", sign, &format!("{}/{name}: {}{why}", client.namespace, client.reason));
+        let service = answer.service.as_ref();
+        let service = service.map(|service| format!("{}:{}, {}", service.host, service.port, service.protocol));
+        match (&answer.capture, service) {
+            (Some(capture), service) => {
+                let sign = if capture.captured { YES } else { ASIDE };
+                let address = if capture.address.contains(':') {
+                    format!("[{}]", capture.address)
+                } else {
+                    capture.address.clone()
+                };
+                let service = service.map(|service| format!(" = {service}")).unwrap_or_default();
+                self.line("CAPTURED", sign, &format!("{address}:{}{service}: {}", capture.port, capture.message));
+            }
+            (None, Some(service)) => self.line("SERVICE", "", &service),
+            (None, None) => {}
+        }
     }
 
-    fn request(&mut self, explanation: &Explanation) {
-        let sign = match explanation.verdict {
-            "route" => YES,
-            "respond" => NO,
-            _ => ASIDE,
+    fn rules(&mut self, answer: &Answer) {
+        if let Some(rules) = &answer.rules {
+            let object =
+                answer.virtual_service.as_ref().map(|object| format!("VirtualService {object}  ")).unwrap_or_default();
+            let mut title = "RULE";
+            for judged in rules {
+                let sign = if judged.verdict == "taken" { YES } else { ASIDE };
+                let (place, verdict) = (place(&judged.rule), &judged.verdict);
+                self.line(title, sign, &format!("{object}{place} {verdict}: {}", judged.message));
+                title = "";
+            }
+            return;
+        }
+        let title = match (&answer.virtual_service, &answer.rule) {
+            (Some(object), Some(rule)) => {
+                let takes = if rule.entry.is_none() { ", no match: takes everything" } else { "" };
+                self.line("RULE", YES, &format!("VirtualService {object}  {}{takes}", place(rule)));
+                ""
+            }
+            (Some(object), None) => {
+                self.line("RULE", NO, &format!("VirtualService {object}  none of its rules takes the request"));
+                ""
+            }
+            (None, _) => "RULE",
         };
-        let sentence = match explanation.verdict {
-            "bypass" => "goes out as it is; kube-proxy decides",
-            "passthrough" => "goes where it was dialled; kube-proxy decides",
-            "route" => "is sent to a destination below",
-            _ => "is answered by the proxy",
-        };
-        let travels = format!("({}, path {})", explanation.reason, explanation.path);
-        self.line("VERDICT", sign, &format!("{}: the request {sentence} {travels}", explanation.verdict));
-        if let Some(service) = &explanation.service {
-            self.line("SERVICE", "", &format!("{}:{}, {}", service.host, service.port, service.protocol));
-        }
-        if let (Some(object), Some(rule)) = (&explanation.virtual_service, &explanation.rule) {
-            let entry =
-                rule.entry.map_or_else(|| "no match: takes everything".to_owned(), |entry| format!("match[{entry}]"));
-            let name = rule.name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default();
-            self.line("RULE", YES, &format!("VirtualService {object}  {}[{}]{name}, {entry}", rule.kind, rule.index));
-        }
-        let mut title = if explanation.rule.is_some() { "" } else { "RULE" };
-        for skipped in &explanation.skipped {
-            let entry = skipped.rule.entry.map(|entry| format!(" match[{entry}]")).unwrap_or_default();
-            let name = skipped.rule.name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default();
-            let place = format!("{}[{}]{name}{entry}", skipped.rule.kind, skipped.rule.index);
-            self.line(title, ASIDE, &format!("{place} skipped: {}", skipped.message));
-            title = "";
-        }
+        self.lines(title, ASIDE, skipped(answer).into_iter());
+    }
+
+    fn split(&mut self, answer: &Answer) {
         let mut title = "SPLIT";
-        for destination in &explanation.destinations {
-            self.line(title, "", &split(destination));
+        for destination in &answer.destinations {
+            let count = destination.endpoints.len();
+            let plural = if count == 1 { "" } else { "s" };
+            let how = destination.load_balancer.as_ref().map_or_else(|| "no such cluster".to_owned(), balancer);
+            let share = percent(destination.share);
+            self.line(title, "", &format!("{}  {share}  {count} endpoint{plural}, {how}", name(destination)));
             title = "";
+            if self.style.wide {
+                let weight = destination.weight.map(|weight| format!("weight {weight}, ")).unwrap_or_default();
+                let endpoints = destination.endpoints.join(" ");
+                self.line("", "", &format!("  {weight}port {} of {}  {endpoints}", destination.port, destination.host));
+            }
         }
-        let mut policies: Vec<&str> =
-            explanation.destinations.iter().filter_map(|destination| destination.destination_rule.as_deref()).collect();
-        policies.dedup();
-        for policy in policies {
-            self.line("POLICY", YES, &format!("DestinationRule {policy}"));
+    }
+
+    fn policy(&mut self, answer: &Answer) {
+        let mut rules: Vec<String> = Vec::new();
+        for rule in answer.destinations.iter().filter_map(|destination| destination.destination_rule.as_ref()) {
+            let line = format!("DestinationRule {rule}");
+            if !rules.contains(&line) {
+                rules.push(line);
+            }
         }
-        if let Some(response) = &explanation.response {
+        let wide = self.style.wide;
+        let done = answer.policy.as_ref().map(|policy| policies(policy, wide)).unwrap_or_default();
+        self.lines("POLICY", YES, rules.into_iter().chain(done));
+    }
+
+    fn outcome(&mut self, answer: &Answer) {
+        if let (Some(request), "route") = (&answer.request, &*answer.verdict) {
+            if self.style.wide || !request.headers.is_empty() {
+                self.line("SENT", "", &format!("{} {}, Host {}", request.method, request.path, request.authority));
+            }
+            let line = |(name, value): &(String, Option<String>)| match value {
+                Some(value) => format!("  {name}: {value}"),
+                None => format!("  {name} removed"),
+            };
+            self.lines("", "", request.headers.iter().map(line));
+        }
+        if let Some(response) = &answer.response {
+            let sign = if response.status < 400 { YES } else { NO };
+            let flag = if response.flag == "-" { String::new() } else { format!(" {}", response.flag) };
             let body = if response.body.is_empty() { String::new() } else { format!(" {:?}", response.body) };
-            self.line("ANSWER", NO, &format!("{} {}{body}", response.status, response.flag));
+            self.line("ANSWER", sign, &format!("{}{flag}{body}", response.status));
+            self.lines("", "", response.headers.iter().map(|(name, value)| format!("  {name}: {value}")));
         }
-        if let Some(pick) = &explanation.pick {
+        if let Some(pick) = &answer.pick {
             let subset = pick.subset.as_ref().map(|subset| format!("{subset} → ")).unwrap_or_default();
-            let sticky =
-                if pick.sticky { "  (by the hash: the same while endpoints are)" } else { "  (one draw of many)" };
-            self.line("PICK", "", &format!("{subset}{}{sticky}", pick.endpoint));
+            let sticky = if pick.sticky { "by the hash: the same while endpoints are" } else { "one draw of many" };
+            self.line("PICK", "", &format!("{subset}{}  ({sticky})", pick.endpoint));
         }
     }
 }
 
-fn split(destination: &Destination) -> String {
-    let name = destination.subset.as_deref().unwrap_or(&destination.host);
-    let count = destination.endpoints.len();
-    let plural = if count == 1 { "" } else { "s" };
-    let how = match &destination.load_balancer {
-        None => "no such cluster".to_owned(),
-        Some(balancer) => match &balancer.key {
-            Some(key) => format!("{} by {key}", balancer.policy),
-            None => balancer.policy.to_owned(),
-        },
+/// `http[1] "canary" match[0]`.
+fn place(rule: &Rule) -> String {
+    let name = rule.name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default();
+    let entry = rule.entry.map(|entry| format!(" match[{entry}]")).unwrap_or_default();
+    format!("{}[{}]{name}{entry}", rule.kind, rule.index)
+}
+
+fn name(destination: &Destination) -> &str {
+    destination.subset.as_deref().unwrap_or(&destination.host)
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+fn balancer(balancer: &LoadBalancer) -> String {
+    let key = match &balancer.key {
+        None => return balancer.policy.clone(),
+        Some(Key::Header(name)) => format!("header {name}"),
+        Some(Key::Cookie(name)) => format!("cookie {name}"),
+        Some(Key::QueryParameter(name)) => format!("query parameter {name}"),
+        Some(Key::SourceIp(_)) => "the client's address".to_owned(),
     };
-    format!("{name}  {:.1} %  {count} endpoint{plural}, {how}", destination.share * 100.0)
+    format!("{} by {key}", balancer.policy)
+}
+
+/// What is done to the request beside sending it; what every request gets is left out unless `wide`.
+fn policies(policy: &Policy, wide: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    let limit = |milliseconds: u64| if milliseconds == 0 { "none".to_owned() } else { format!("{milliseconds} ms") };
+    if wide || policy.timeout_ms > 0 {
+        lines.push(format!("timeout {}", limit(policy.timeout_ms)));
+    }
+    if let Some(retries) = policy.retries.as_ref().filter(|_| wide) {
+        let (attempts, each, on) = (retries.attempts, limit(retries.per_try_timeout_ms), retries.retry_on.join(", "));
+        lines.push(format!("retries {attempts}, each limited to {each}, on {on}"));
+    }
+    if !policy.fault.is_null() {
+        lines.push(format!("fault {}", policy.fault));
+    }
+    for mirror in &policy.mirrors {
+        let subset = mirror.subset.as_ref().map(|subset| format!(" {subset}")).unwrap_or_default();
+        lines.push(format!("mirror {:.1} % to {}{subset}", mirror.percent, mirror.host));
+    }
+    lines
+}
+
+/// One fact, one line: what a manifest holds may have line breaks and escape sequences of its own.
+fn one_line(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }

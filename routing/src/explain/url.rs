@@ -1,25 +1,25 @@
-//! `--to` and `-H`.
+//! A request as people write it: a URL, and header lines.
 
 use std::str::FromStr;
 
-use meshlet_routing::explain::Speech;
+use super::Speech;
 
 /// A URL as a client would use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub struct Url {
     /// What the client speaks.
-    pub(super) speech: Speech,
+    pub speech: Speech,
     /// The host it looks up; an IPv6 address without its brackets.
-    pub(super) host: String,
+    pub host: String,
     /// The port it dials.
-    pub(super) port: u16,
+    pub port: u16,
     /// The Host it sends.
-    pub(super) authority: String,
+    pub authority: String,
     /// Path and query.
-    pub(super) path: String,
+    pub path: String,
 }
 
-impl FromStr for Target {
+impl FromStr for Url {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
@@ -52,11 +52,11 @@ impl FromStr for Target {
 
 /// One header line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Header {
+pub struct Header {
     /// In lower case.
-    pub(super) name: String,
+    pub name: String,
     /// Without the blanks around it.
-    pub(super) value: String,
+    pub value: String,
 }
 
 impl FromStr for Header {
@@ -85,11 +85,11 @@ mod tests {
             ("https://echo.shop/", "echo.shop", 443, "echo.shop", "/"),
             ("tcp://db:5432", "db", 5432, "db:5432", "/"),
         ] {
-            let target: Target = url.parse().expect(url);
+            let target: Url = url.parse().expect(url);
             assert_eq!((&*target.host, target.port, &*target.authority, &*target.path), (host, port, authority, path));
         }
         for url in ["echo", "ftp://echo", "http://", "http://echo:x/", "http://echo:0/", "tcp://db"] {
-            assert!(url.parse::<Target>().is_err(), "{url}");
+            assert!(url.parse::<Url>().is_err(), "{url}");
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Matches that were tried and did not take the request, each with the condition that does not hold.
+//! The matches of a host: those that were tried and did not take the request, each with the condition that does not hold, and
+//! what the others would have done.
 
-use super::answer::{RuleShown, Skipped};
+use super::answer::{Judged, RuleShown, Skipped};
 use crate::decide::{Mismatch, Request, Selected, header, mismatch};
 use crate::table::{Route, VirtualHost};
 
@@ -15,6 +16,36 @@ pub(super) fn skipped(selected: &Selected<'_>, request: &Request<'_>) -> Vec<Ski
         Selected::Host(host) => of(host, None),
         Selected::Route(host, route) => of(host, Some(route)),
     }
+}
+
+/// All of the host's, in the order they are tried.
+pub(super) fn judged(selected: &Selected<'_>, request: &Request<'_>) -> Vec<Judged> {
+    let (host, taken) = match selected {
+        Selected::Nobody => return Vec::new(),
+        Selected::Host(host) => (host, None),
+        Selected::Route(host, route) => (host, Some(*route)),
+    };
+    let mut reached = true;
+    let judge = |route: &Route| {
+        let mismatch = route.condition.as_ref().and_then(|condition| mismatch(condition, request));
+        let took = taken.is_some_and(|taken| std::ptr::eq(route, taken));
+        let verdict = match (took, reached, &mismatch) {
+            (true, ..) => "taken",
+            (false, true, _) => "skipped",
+            (false, false, None) => "shadowed",
+            (false, false, Some(_)) => "other",
+        };
+        reached &= !took;
+        let message = mismatch.map_or_else(|| fits(verdict), |mismatch| said(mismatch, request));
+        Judged { rule: RuleShown::new(&route.rule), verdict, message }
+    };
+    host.routes.iter().map(judge).collect()
+}
+
+fn fits(verdict: &str) -> String {
+    let message =
+        if verdict == "taken" { "takes the request" } else { "fits, and comes after the one that takes the request" };
+    message.to_owned()
 }
 
 fn skip(route: &Route, request: &Request<'_>) -> Option<Skipped> {

@@ -1,0 +1,92 @@
+//! Whether the kernel hands a connection to the proxy: the node decides that for all its captured pods together.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{CaptureShown, Client, namespace_of};
+use crate::decide::Dialled;
+use crate::enrol::enrol;
+use crate::model::{Pod, World};
+use crate::table::{Scope, Table};
+
+/// Which connections of captured pods are captured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Capture {
+    /// Those to addresses that a rule of any captured pod of the node gives a meaning to.
+    #[default]
+    Ruled,
+    /// Those as well whose port number is declared HTTP, whatever the address: there Host decides.
+    Ports,
+}
+
+impl Capture {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ruled => "ruled",
+            Self::Ports => "ports",
+        }
+    }
+
+    /// Why `table` makes a connection one for the proxy.
+    fn meaning(self, table: &Table, dialled: Dialled) -> Option<&'static str> {
+        if table.ruled().any(|ruled| ruled == (dialled.address, dialled.port)) {
+            return Some("a rule gives the address a meaning");
+        }
+        let declared = self == Self::Ports && table.treatment(dialled).is_http();
+        declared.then_some("the port is declared HTTP")
+    }
+}
+
+/// What becomes of a captured client's connection; `table` is the client's own.
+pub(super) fn judge(
+    world: &World,
+    client: &Client<'_>,
+    table: &Table,
+    capture: Capture,
+    dialled: Dialled,
+) -> CaptureShown {
+    let (captured, message) = if dialled.address.is_ipv6() {
+        (false, "IPv6 is not captured yet".to_owned())
+    } else if let Some(why) = capture.meaning(table, dialled) {
+        (true, why.to_owned())
+    } else {
+        let scopes = neighbours(world, client);
+        let mut meanings = scopes.iter().filter_map(|(scope, pod)| {
+            let why = capture.meaning(&Table::build(world, scope), dialled)?;
+            Some(format!("{why} for {}/{} on the same node", pod.namespace, pod.name))
+        });
+        meanings.next().map_or_else(|| (false, unmeant(capture)), |why| (true, why))
+    };
+    let (address, port) = (dialled.address.to_string(), dialled.port);
+    CaptureShown { mode: capture.as_str(), address, port, captured, message }
+}
+
+fn unmeant(capture: Capture) -> String {
+    match capture {
+        Capture::Ruled => "no rule gives the address a meaning".to_owned(),
+        Capture::Ports => "no rule gives the address a meaning, and the port is not declared HTTP".to_owned(),
+    }
+}
+
+/// The other scopes of captured pods on the client's node, each with one of its pods. An imaginary client, and a pod that
+/// names no node, may be anywhere.
+fn neighbours<'w>(world: &'w World, client: &Client<'_>) -> BTreeMap<Scope, &'w Pod> {
+    let (own, node) = match client {
+        Client::Pod(pod) => (Scope::of_pod(pod), pod.node.as_deref()),
+        Client::Imaginary(scope) => (scope.clone(), None),
+    };
+    let near = |pod: &&Pod| node.is_none() || pod.node.is_none() || pod.node.as_deref() == node;
+    let captured = |pod: &&Pod| enrol(pod, namespace_of(world, &pod.namespace)).captured;
+    let mut scopes: BTreeMap<Scope, &Pod> = BTreeMap::new();
+    for pod in world.pods.iter().filter(near).filter(captured) {
+        let named = scopes.entry(Scope::of_pod(pod)).or_insert(pod);
+        // Whatever the order of pods, the same one stands for the others.
+        if (&pod.namespace, &pod.name) < (&named.namespace, &named.name) {
+            *named = pod;
+        }
+    }
+    scopes.remove(&own);
+    scopes
+}
