@@ -31,6 +31,9 @@ enum Command {
     /// One request, one answer: captured or not, which rule, which endpoints, and what was not used and why.
     #[command(after_help = command::explain::HELP)]
     Explain(Box<command::explain::ExplainArgs>),
+    /// Routing tests for CI: requests in, expected answers out, by the same engine.
+    #[command(after_help = command::test::HELP)]
+    Test(command::test::TestArgs),
     /// Findings about manifests, with stable codes, file, line and column.
     #[command(after_help = command::analyze::HELP)]
     Analyze(command::analyze::AnalyzeArgs),
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run(arguments) => command::run::run(*arguments),
         Command::Explain(arguments) => command::explain::run(&arguments),
+        Command::Test(arguments) => command::test::run(&arguments),
         Command::Analyze(arguments) => command::analyze::run(&arguments),
         Command::Demo(arguments) => command::demo::demo(arguments),
         Command::Uninstall(arguments) => command::uninstall::uninstall(&arguments),

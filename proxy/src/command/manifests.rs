@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use crate::snapshot::read::Files;
+use anyhow::Context as _;
 
 /// Files and folders, read; what is wrong with them goes to stderr. `None` when nothing could be.
 pub(crate) fn read(paths: Vec<PathBuf>) -> anyhow::Result<Option<Files>> {

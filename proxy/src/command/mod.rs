@@ -7,6 +7,7 @@ pub(crate) mod explain;
 mod manifests;
 mod print;
 pub(crate) mod run;
+pub(crate) mod test;
 pub(crate) mod uninstall;
 
 use std::process::ExitCode;
