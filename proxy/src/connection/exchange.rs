@@ -74,11 +74,13 @@ impl Exchange<'_, '_> {
         let (edits, request, progress) = (self.edits, self.request, self.progress);
         let mirrors = Mirrors::new(edits.downstream, request, &self.forward.mirrors, limit);
         let mut tries = Tries::new(edits.plan.effects.as_deref().map(|effects| &effects.retries), limit);
+        let avoid_tried = edits.plan.effects.as_deref().is_some_and(|effects| effects.avoid_tried);
         let mut tried = Vec::new();
         loop {
-            let (address, _busy) = self.choose(&tried).ok_or(Failure::NoEndpoint)?;
+            let avoided = if avoid_tried { &tried[..] } else { &[] };
+            let (address, _busy) = self.choose(avoided).ok_or(Failure::NoEndpoint)?;
             self.record.upstream = Some(address);
-            if tried.is_empty() {
+            if tries.retries == 0 {
                 let buffers = &edits.downstream.worker.buffers;
                 Upload { request, head: self.head, progress, buffers, mirrors: &mirrors }.look(incoming)?;
             }

@@ -6,8 +6,10 @@ mod edits;
 mod failures;
 mod http;
 mod lifecycle;
+mod mirrors;
 mod opaque;
 mod policy;
+mod tries;
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -20,6 +22,7 @@ use arc_swap::ArcSwap;
 use meshlet_routing::decide::Dialled;
 use meshlet_routing::model::{Creation, Endpoint, ExportTo, Hostname, Labels, Protocol, Service, ServicePort, World};
 use meshlet_routing::table::{Scope, Table};
+use meshlet_routing::validate::validate;
 
 use super::{Client, Netns, Services, Workers};
 use crate::settings::AccessLog;
@@ -184,6 +187,20 @@ impl Node {
         Self::new(Protocol::Http, upstream.address, &[upstream.address])
     }
 
+    /// HTTP, with these endpoints, and one `spec.http` of a VirtualService in force; it may name a service `copy` as well.
+    fn ruled(http: &str, endpoints: &[SocketAddr], copies: &[SocketAddr]) -> Self {
+        let dialled = nobody();
+        let node = Self::new(Protocol::Http, dialled, endpoints);
+        let rule = format!(
+            "{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {{name: echo, namespace: shop}}, \
+             spec: {{hosts: [echo], http: [{http}]}}}}"
+        );
+        let echo = service("echo", Protocol::Http, dialled, endpoints);
+        let copy = service("copy", Protocol::Http, SocketAddr::new([127, 0, 0, 2].into(), dialled.port()), copies);
+        node.client.table.store(Arc::new(compiled(rules(&rule), [echo, copy])));
+        node
+    }
+
     /// Connects as the pod would be redirected.
     fn connect(&self) -> Conversation {
         Conversation::new(TcpStream::connect(self.capture).expect("a listener"))
@@ -231,17 +248,39 @@ pub(crate) fn client(protocol: Protocol, dialled: SocketAddr, endpoints: &[Socke
     })
 }
 
+/// What manifests say, all of it valid.
+fn rules(text: &str) -> World {
+    let parsed = meshlet_routing::manifest::parse("rules.yaml", text);
+    let mut valid = Vec::new();
+    for manifest in &parsed.manifests {
+        let validated = validate(manifest);
+        assert!(validated.faults.is_empty(), "{:?}", validated.faults);
+        valid.extend(validated.valid);
+    }
+    World::assemble(&valid)
+}
+
 fn table(protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Table {
     ruled(World::default(), protocol, dialled, endpoints)
 }
 
 /// With rules beside the service.
 fn ruled(rules: World, protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Table {
+    compiled(rules, [service("echo", protocol, dialled, endpoints)])
+}
+
+fn compiled<const N: usize>(rules: World, services: [Service; N]) -> Table {
+    let world = World { services: services.into_iter().collect(), ..rules };
+    Table::build(&world, &Scope::new("shop".into(), Arc::new(Labels::new())))
+}
+
+/// A service of the namespace `shop` with one port.
+fn service(name: &str, protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Service {
     let endpoint = |address: &SocketAddr| Endpoint::new(*address);
-    let service = Service {
-        name: "echo".into(),
+    Service {
+        name: name.into(),
         namespace: "shop".into(),
-        host: Hostname::service("echo", "shop"),
+        host: Hostname::service(name, "shop"),
         addresses: vec![dialled.ip()],
         ports: vec![ServicePort {
             number: dialled.port(),
@@ -251,9 +290,7 @@ fn ruled(rules: World, protocol: Protocol, dialled: SocketAddr, endpoints: &[Soc
         }],
         export_to: ExportTo::All,
         created: Creation::default(),
-    };
-    let world = World { services: [service].into_iter().collect(), ..rules };
-    Table::build(&world, &Scope::new("shop".into(), Arc::new(Labels::new())))
+    }
 }
 
 /// A port of loopback where nobody listens, now or later: it stays bound.

@@ -1,7 +1,5 @@
 //! What a DestinationRule changes about requests under way.
 
-use meshlet_routing::validate::validate;
-
 use super::*;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -13,10 +11,7 @@ fn apply(node: &Node, upstreams: &[&Upstream], traffic_policy: &str) {
         "{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: echo, namespace: shop}}, \
          spec: {{host: echo, trafficPolicy: {traffic_policy}}}}}"
     );
-    let parsed = meshlet_routing::manifest::parse("rule.yaml", &text);
-    let validated = validate(parsed.manifests.first().expect("a manifest"));
-    assert!(validated.faults.is_empty(), "{:?}", validated.faults);
-    let rules = World::assemble(&validated.valid);
+    let rules = rules(&text);
     let endpoints: Vec<SocketAddr> = upstreams.iter().map(|upstream| upstream.address).collect();
     let dialled = node.client.services.load()[&ID];
     let dialled = SocketAddr::new(dialled.address, dialled.port);
