@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::balance::{hash as hash_of, mix};
-use crate::decide::Request;
+use crate::decide::{Request, parameter};
 use crate::model::{HashCookie, HashKey};
 
 /// What a route's keys give for one request.
@@ -47,14 +47,6 @@ fn header(name: &str, request: &Request<'_>) -> Option<u64> {
     let mut values: Vec<&[u8]> = values.collect();
     values.sort_unstable();
     (!values.is_empty()).then(|| hash_of(&values.concat()))
-}
-
-/// The first value of a parameter, as it is written.
-fn parameter<'a>(name: &str, path: &'a str) -> Option<&'a str> {
-    let (_, query) = path.split_once('?')?;
-    let query = query.split('#').next().unwrap_or(query);
-    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
 /// The value of the first cookie of that name, without quotes around it

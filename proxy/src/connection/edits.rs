@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use meshlet_routing::model::{HeaderEdit, Segment, Template};
+use meshlet_routing::model::{HeaderEdits, Template};
 
 use super::Downstream;
 use super::route::{Action, Plan};
@@ -39,7 +39,7 @@ impl<'e> Edits<'e> {
     pub(crate) fn request(&self, out: &mut Vec<u8>, head: &RequestHead, bytes: &[u8], request_id: Option<&[u8; 36]>) {
         let effects = self.plan.effects.as_deref();
         let edits = effects.map_or(&[][..], |effects| &effects.request);
-        let authority = effects.and_then(|effects| effects.authority.as_ref());
+        let authority = effects.and_then(|effects| effects.authority.as_deref());
         let path = match &self.plan.action {
             Action::Forward(forward) => forward.path.as_deref(),
             Action::Answer(_) => None,
@@ -59,21 +59,21 @@ impl<'e> Edits<'e> {
             rendered(template, &self.variables(None, None), &request, &|_| None)
         };
         lines.edit(edits, &render);
-        let authority = authority.map(|template| render(template, &lines));
-        let authority = authority.filter(|authority| !authority.is_empty() && is_authority(authority));
+        let authority =
+            authority.map(str::as_bytes).filter(|authority| !authority.is_empty() && is_authority(authority));
         if authority.is_some() {
             lines.set(&b"x-envoy-original-host"[..], head.authority.as_bytes());
         }
         if path.is_some() {
             lines.set(&b"x-envoy-original-path"[..], head.path.as_bytes());
         }
-        let authority = authority.as_deref().unwrap_or(head.authority.as_bytes());
+        let authority = authority.unwrap_or(head.authority.as_bytes());
         forward::changed_request(out, head, bytes, (path.unwrap_or(&head.path), authority), &lines);
     }
 
     /// Whether responses stay as they are.
     pub(crate) fn spare_responses(&self) -> bool {
-        self.response_edits().is_empty() && self.response_lines().is_empty()
+        self.response_edits().is_empty() && self.plan.response_lines.is_empty()
     }
 
     /// Changes a response's lines. What a hash has made of a missing cookie goes to those whom an endpoint answers; what a
@@ -85,7 +85,7 @@ impl<'e> Edits<'e> {
             rendered(template, &variables, &request, &|name| lines.value(name))
         };
         lines.edit(self.response_edits(), &render);
-        for (name, value) in self.response_lines() {
+        for (name, value) in &self.plan.response_lines {
             match *name {
                 "set-cookie" if answered.upstream.is_none() => {}
                 "set-cookie" => lines.add(name.as_bytes(), value.as_bytes()),
@@ -94,15 +94,8 @@ impl<'e> Edits<'e> {
         }
     }
 
-    fn response_edits(&self) -> &'e [HeaderEdit] {
+    fn response_edits(&self) -> &'e [HeaderEdits] {
         self.plan.effects.as_deref().map_or(&[], |effects| &effects.response)
-    }
-
-    fn response_lines(&self) -> &'e [(&'static str, String)] {
-        match &self.plan.action {
-            Action::Forward(forward) => &forward.response_lines,
-            Action::Answer(_) => &[],
-        }
     }
 
     fn variables(&self, status: Option<u16>, upstream: Option<SocketAddr>) -> Variables<'e> {
@@ -113,19 +106,10 @@ impl<'e> Edits<'e> {
 
 /// A template's text; `request` and `response` give the values of header lines.
 fn rendered<'h>(
-    template: &Template,
+    template: &'h Template,
     variables: &Variables<'_>,
     request: &dyn Fn(&str) -> Option<Cow<'h, [u8]>>,
     response: &dyn Fn(&str) -> Option<Cow<'h, [u8]>>,
 ) -> Vec<u8> {
-    let mut text = Vec::new();
-    for segment in &template.0 {
-        match segment {
-            Segment::Text(part) => text.extend_from_slice(part.as_bytes()),
-            Segment::Variable(name) => {
-                text.extend(variables.value(name, request, response).iter().flat_map(|v| v.iter()))
-            }
-        }
-    }
-    text
+    template.render(|variable| variables.value(variable, request, response)).into_owned()
 }

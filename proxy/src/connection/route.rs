@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use meshlet_routing::decide::{Dialled, Outcome, Request, decide};
+use meshlet_routing::decide::{Dialled, Line, Outcome, Request, decide};
 use meshlet_routing::table::{Cluster, Effects, RuleRef};
 
 use super::Client;
@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) rule: Option<Arc<RuleRef>>,
     /// What the route does with heads, where it does anything.
     pub(crate) effects: Option<Arc<Effects>>,
+    /// Lines for the response, after the route's own operations.
+    pub(crate) response_lines: Vec<Line>,
 }
 
 /// Who answers.
@@ -42,8 +44,6 @@ pub(crate) struct Forward {
     pub(crate) path: Option<String>,
     /// Who gets a copy.
     pub(crate) mirrors: Vec<Arc<Cluster>>,
-    /// Lines for the response, after the route's own operations.
-    pub(crate) response_lines: Vec<(&'static str, String)>,
 }
 
 /// An answer of the proxy's own.
@@ -54,7 +54,7 @@ pub(crate) struct Answer {
     /// Envoy's response flag; `-` for none.
     pub(crate) flag: &'static str,
     /// Lines beside the body's length.
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<Line>,
     /// May be empty.
     pub(crate) body: Vec<u8>,
 }
@@ -100,7 +100,8 @@ pub(crate) fn plan(client: &Client, dialled: Dialled, head: &RequestHead, bytes:
     // No rule can match a tunnel: it has no path.
     if head.method == "CONNECT" {
         let answer = Answer { status: 404, flag: "NR", headers: Vec::new(), body: Vec::new() };
-        return Plan { delay: None, action: Action::Answer(answer), rule: None, effects: None };
+        let action = Action::Answer(answer);
+        return Plan { delay: None, action, rule: None, effects: None, response_lines: Vec::new() };
     }
     let mut headers = [("", &[][..]); MAX_FIELDS];
     let mut count = 0;
@@ -122,28 +123,25 @@ fn kept(delay: Option<Duration>, outcome: Outcome<'_>) -> Plan {
             delay,
             rule: Some(Arc::clone(route.rule)),
             effects: Some(Arc::clone(route.effects)),
+            response_lines: route.response_lines,
             action: Action::Forward(Forward {
                 target: Target::Cluster(Arc::clone(route.cluster), route.key),
                 path: route.path,
                 mirrors: route.mirrors,
-                response_lines: route.response_lines,
             }),
         },
         Outcome::Passthrough(_) => Plan {
             delay,
             rule: None,
             effects: None,
-            action: Action::Forward(Forward {
-                target: Target::Dialled,
-                path: None,
-                mirrors: Vec::new(),
-                response_lines: Vec::new(),
-            }),
+            response_lines: Vec::new(),
+            action: Action::Forward(Forward { target: Target::Dialled, path: None, mirrors: Vec::new() }),
         },
         Outcome::Respond(respond) => Plan {
             delay,
             rule: respond.rule.map(Arc::clone),
             effects: respond.effects.map(Arc::clone),
+            response_lines: respond.response_lines,
             action: Action::Answer(Answer {
                 status: respond.status,
                 flag: respond.flag,

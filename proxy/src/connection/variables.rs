@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use meshlet_routing::model::Variable;
+
 use super::Downstream;
 use super::report::Timestamp;
 
@@ -22,56 +24,52 @@ pub(crate) struct Variables<'v> {
 }
 
 impl Variables<'_> {
-    /// The value of the name between the percent signs, arguments included; `None` when there is none, and for names that
-    /// mean nothing here. `request` and `response` give the values of header lines.
+    /// What a variable stands for; `None` when there is nothing. `request` and `response` give the values of header lines.
     pub(crate) fn value<'h>(
         &self,
-        name: &str,
+        variable: &Variable,
         request: &dyn Fn(&str) -> Option<Cow<'h, [u8]>>,
         response: &dyn Fn(&str) -> Option<Cow<'h, [u8]>>,
     ) -> Option<Cow<'h, [u8]>> {
-        match name.split_once('(') {
-            Some(("REQ", arguments)) => of_header(arguments, request),
-            Some(("RESP", arguments)) => of_header(arguments, response),
-            Some(_) => None,
-            None => self.plain(name).filter(|text| !text.is_empty()).map(|text| text.into_bytes().into()),
+        match variable {
+            Variable::RequestHeader { name, alternative } => of_header(name, alternative.as_deref(), request),
+            Variable::ResponseHeader { name, alternative } => of_header(name, alternative.as_deref(), response),
+            plain => self.plain(plain).filter(|text| !text.is_empty()).map(|text| text.into_bytes().into()),
         }
     }
 
-    fn plain(&self, name: &str) -> Option<String> {
+    fn plain(&self, variable: &Variable) -> Option<String> {
         let Downstream { dialled, peer, pod, .. } = self.downstream;
-        match name {
-            "PROTOCOL" => Some("HTTP/1.1".to_owned()),
-            "START_TIME" => Some(Timestamp(SystemTime::now()).to_string()),
-            "ROUTE_NAME" => Some(self.route.to_owned()),
-            "UPSTREAM_CLUSTER" | "UPSTREAM_CLUSTER_RAW" => Some(self.cluster.to_owned()),
-            "RESPONSE_CODE" => self.status.map(|status| status.to_string()),
-            "HOSTNAME" => Some(pod.client.pod.to_string()),
-            "DOWNSTREAM_REMOTE_ADDRESS" | "DOWNSTREAM_DIRECT_REMOTE_ADDRESS" => Some(peer.to_string()),
-            "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" | "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT" => {
-                Some(peer.ip().to_string())
-            }
-            "DOWNSTREAM_REMOTE_PORT" | "DOWNSTREAM_DIRECT_REMOTE_PORT" => Some(peer.port().to_string()),
-            "DOWNSTREAM_LOCAL_ADDRESS" => Some(SocketAddr::new(dialled.address, dialled.port).to_string()),
-            "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT" => Some(dialled.address.to_string()),
-            "DOWNSTREAM_LOCAL_PORT" => Some(dialled.port.to_string()),
-            "UPSTREAM_HOST" | "UPSTREAM_REMOTE_ADDRESS" => self.upstream.map(|address| address.to_string()),
-            "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" => self.upstream.map(|address| address.ip().to_string()),
-            "UPSTREAM_REMOTE_PORT" => self.upstream.map(|address| address.port().to_string()),
-            _ => None,
+        match variable {
+            Variable::RequestHeader { .. } | Variable::ResponseHeader { .. } | Variable::Nothing(_) => None,
+            // A format of one's own is not honoured.
+            Variable::StartTime { .. } => Some(Timestamp(SystemTime::now()).to_string()),
+            Variable::Protocol => Some("HTTP/1.1".to_owned()),
+            Variable::DownstreamRemoteAddress => Some(peer.to_string()),
+            Variable::DownstreamRemoteAddressWithoutPort => Some(peer.ip().to_string()),
+            Variable::DownstreamRemotePort => Some(peer.port().to_string()),
+            Variable::DownstreamLocalAddress => Some(SocketAddr::new(dialled.address, dialled.port).to_string()),
+            Variable::DownstreamLocalAddressWithoutPort => Some(dialled.address.to_string()),
+            Variable::DownstreamLocalPort => Some(dialled.port.to_string()),
+            Variable::UpstreamHost => self.upstream.map(|address| address.to_string()),
+            Variable::UpstreamHostWithoutPort => self.upstream.map(|address| address.ip().to_string()),
+            Variable::UpstreamRemotePort => self.upstream.map(|address| address.port().to_string()),
+            Variable::UpstreamCluster => Some(self.cluster.to_owned()),
+            Variable::RouteName => Some(self.route.to_owned()),
+            Variable::ResponseCode => self.status.map(|status| status.to_string()),
+            Variable::Hostname => Some(pod.client.pod.to_string()),
+            Variable::ResponseCodeDetails | Variable::ResponseFlags | Variable::UpstreamRequestAttemptCount => None,
         }
     }
 }
 
-/// The value of `X?Y):Z` behind `REQ(`: of the header X, else of Y, cut off after Z bytes.
-fn of_header<'h>(arguments: &str, value: &dyn Fn(&str) -> Option<Cow<'h, [u8]>>) -> Option<Cow<'h, [u8]>> {
-    let (names, limit) = arguments.split_once(')')?;
-    let found = names.split('?').take(2).find_map(|name| value(&name.trim().to_ascii_lowercase()))?;
-    let limit = limit.strip_prefix(':').and_then(|limit| limit.parse::<usize>().ok());
-    match limit {
-        Some(limit) if limit < found.len() => Some(found[..limit].to_vec().into()),
-        _ => Some(found),
-    }
+/// The value of a header, else of another.
+fn of_header<'h>(
+    name: &str,
+    alternative: Option<&str>,
+    value: &dyn Fn(&str) -> Option<Cow<'h, [u8]>>,
+) -> Option<Cow<'h, [u8]>> {
+    value(name).or_else(|| value(alternative?))
 }
 
 #[cfg(test)]
@@ -79,20 +77,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn given_header_arguments_then_the_first_header_that_is_there_is_taken_and_cut() {
+    fn given_header_arguments_then_the_first_header_that_is_there_is_taken() {
         let value = |name: &str| (name == "x-user").then(|| Cow::from(&b"alice"[..]));
-        for (arguments, expected) in [
-            ("x-user)", Some("alice")),
-            ("X-User)", Some("alice")),
-            ("x-other?x-user)", Some("alice")),
-            ("x-user?x-other)", Some("alice")),
-            ("x-user):3", Some("ali")),
-            ("x-user):9", Some("alice")),
-            ("x-other)", None),
-            ("x-user", None),
+        for (name, alternative, expected) in [
+            ("x-user", None, Some("alice")),
+            ("x-other", Some("x-user"), Some("alice")),
+            ("x-user", Some("x-other"), Some("alice")),
+            ("x-other", None, None),
+            ("x-other", Some("x-absent"), None),
         ] {
-            let found = of_header(arguments, &value);
-            assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{arguments}");
+            let found = of_header(name, alternative, &value);
+            assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{name} {alternative:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Outcome, Reason, Request, Respond, further};
+use super::{Line, Outcome, Reason, Request, Respond, further};
 use crate::model::Abort;
 use crate::retry::is_grpc;
 use crate::table::Route;
@@ -36,11 +36,10 @@ fn answer<'t>(route: &'t Route, abort: Abort, request: &Request<'_>) -> Respond<
         (Abort::Http(status), true) => (200, grpc_lines(grpc_of(status)), &b""[..]),
         (Abort::Grpc(status), true) => (200, grpc_lines(status), &b""[..]),
     };
-    let rule = Some(&route.rule);
-    Respond { status, flag: "FI", headers, body, rule, effects: None, reason: Reason::Fault }
+    Respond { headers, rule: Some(&route.rule), ..Respond::new(status, "FI", body, Reason::Fault) }
 }
 
-fn grpc_lines(status: u8) -> Vec<(&'static str, String)> {
+fn grpc_lines(status: u8) -> Vec<Line> {
     let line = |name, value: &str| (name, value.to_owned());
     vec![line("content-type", "application/grpc"), line("grpc-status", &status.to_string()), line("grpc-message", BODY)]
 }

@@ -26,7 +26,7 @@ pub use policy::{AbortShown, DelayShown, FaultShown, MirrorShown, PolicyShown, R
 pub use url::{Header, Url};
 
 use crate::balance::{Balance, mix};
-use crate::decide::{Dialled, Outcome, Request, Selected, decide, normalize_path, select, without_port};
+use crate::decide::{Dialled, Outcome, Reason, Request, Selected, decide, normalize_path, select, without_port};
 use crate::enrol::{Verdict, enrol};
 use crate::model::{Hostname, LoadBalancer, Namespace, Pod, Protocol, Service, World};
 use crate::table::{Cluster, Leg, Route, Scope, Table, Target, View};
@@ -211,7 +211,9 @@ impl Explanation {
         match decide(table, dialled, request, draw).outcome {
             Outcome::Passthrough(reason) => self.passes(reason.as_str(), "proxy"),
             Outcome::Respond(respond) => {
-                (self.verdict, self.reason) = ("respond", respond.reason.as_str());
+                let redirect = respond.reason == Reason::Redirect;
+                self.verdict = if redirect { "redirect" } else { "respond" };
+                self.reason = respond.reason.as_str();
                 self.response = Some(Answered {
                     status: respond.status,
                     flag: respond.flag,
@@ -234,7 +236,8 @@ impl Explanation {
 }
 
 fn destinations(table: &Table, route: &Route) -> Vec<Destination> {
-    let targets = &route.action.targets;
+    let legs = route.action.legs();
+    let total = legs.last().map_or(0, |leg| leg.upper);
     let mut below = 0;
     let shown = |leg: &Leg| {
         let own = leg.upper - below;
@@ -248,14 +251,14 @@ fn destinations(table: &Table, route: &Route) -> Vec<Destination> {
             subset: leg.subset.as_deref().map(str::to_owned),
             port: leg.port,
             weight: leg.weight,
-            share: share(own, targets.total()),
+            share: share(own, total),
             cluster: format!("outbound|{}|{}|{}", leg.port, leg.subset.as_deref().unwrap_or_default(), leg.host),
             destination_rule: cluster.and_then(|cluster| cluster.destination_rule.as_deref().map(str::to_owned)),
             endpoints: cluster.map(|cluster| endpoints(cluster)).unwrap_or_default(),
             load_balancer: cluster.map(|cluster| balancer(&cluster.load_balancer)),
         }
     };
-    targets.legs().iter().map(shown).collect()
+    legs.iter().map(shown).collect()
 }
 
 /// `part / total`, both sums of 32-bit weights that a double holds exactly as long as they are below 2^53.

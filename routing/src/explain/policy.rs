@@ -74,12 +74,13 @@ pub struct MirrorShown {
 impl PolicyShown {
     /// That of a route that sends requests on.
     pub(super) fn new(route: &Route) -> Option<Self> {
-        let effects: &Effects = &route.action.targets.legs().first()?.effects;
+        let forward = route.action.forward()?;
+        let effects: &Effects = &forward.targets.legs().first()?.effects;
         Some(Self {
             timeout_ms: millis(effects.timeout),
             retries: RetriesShown::new(effects),
             fault: FaultShown::new(&route.fault),
-            mirrors: route.action.mirrors.iter().map(MirrorShown::new).collect(),
+            mirrors: forward.mirrors.iter().map(MirrorShown::new).collect(),
         })
     }
 }

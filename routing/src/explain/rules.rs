@@ -2,7 +2,7 @@
 //! what the others would have done.
 
 use super::answer::{Judged, RuleShown, Skipped};
-use crate::decide::{Mismatch, Request, Selected, header, mismatch};
+use crate::decide::{Mismatch, Request, Selected, header, mismatch, parameter};
 use crate::table::{Route, VirtualHost};
 
 /// Those before the route that was taken; all of the host's when none was.
@@ -60,6 +60,7 @@ fn said(mismatch: Mismatch<'_>, request: &Request<'_>) -> String {
     };
     match mismatch {
         Mismatch::Uri(wanted) => format!("path {:?}, wants {wanted}", request.path),
+        Mismatch::Scheme(wanted) => format!("scheme http, wants {wanted}"),
         Mismatch::Method(wanted) => format!("method {}, wants {wanted}", request.method),
         Mismatch::Authority(wanted) => format!("authority {:?}, wants {wanted}", request.authority),
         Mismatch::Header(wanted) => match &wanted.value {
@@ -70,5 +71,13 @@ fn said(mismatch: Mismatch<'_>, request: &Request<'_>) -> String {
             Some(value) => format!("header {} {}, must not be {value}", unwanted.name, found(&unwanted.name)),
             None => format!("header {} is present, must not be", unwanted.name),
         },
+        Mismatch::QueryParam(wanted) => {
+            let found = match parameter(&wanted.name, request.path) {
+                Some(value) => format!("is {value:?}"),
+                None => "is absent".to_owned(),
+            };
+            let value = wanted.value.as_ref().map_or("it present".to_owned(), ToString::to_string);
+            format!("query parameter {} {found}, wants {value}", wanted.name)
+        }
     }
 }

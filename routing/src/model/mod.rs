@@ -17,13 +17,14 @@ mod rewrite;
 mod service;
 mod services;
 mod string_match;
+mod template;
 mod traffic_policy;
 mod virtual_service;
 
 pub use connection_pool::{ConnectionPool, IdleTimeout, TcpKeepalive};
 pub use cors::CorsPolicy;
 pub use destination_rule::{DestinationRule, Subset};
-pub use headers::{HeaderEdit, HeaderEdits, HeaderOperations, Segment, Template};
+pub use headers::{HeaderEdits, HeaderOperations, Lines};
 pub use host::{HostPattern, Hostname};
 pub use http_rule::{HttpAction, HttpMatch, HttpRule};
 pub use load_balancer::{HashCookie, HashKey, LoadBalancer, LoadBalancing, Warmup};
@@ -37,6 +38,7 @@ pub use rewrite::{DirectResponse, PathRewrite, Redirect, RedirectPort, Rewrite};
 pub use service::{Endpoint, Labels, Protocol, Service, ServicePort};
 pub use services::Services;
 pub use string_match::{HeaderMatch, QueryMatch, StringMatch};
+pub use template::{Segment, Template, Variable};
 pub use traffic_policy::{PolicyDefaults, TrafficPolicy};
 pub use virtual_service::{Destination, Split, VirtualService};
 

@@ -1,5 +1,7 @@
 //! What a route does to a request's address: rewrite it, redirect it, or answer in its place.
 
+use std::sync::Arc;
+
 use regex::Regex;
 
 /// `rewrite`; by default nothing.
@@ -60,8 +62,8 @@ pub enum RedirectPort {
 /// `directResponse`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectResponse {
-    /// 200 to 599.
+    /// 200 to 600.
     pub status: u16,
     /// At most 1 MB.
-    pub body: Box<[u8]>,
+    pub body: Arc<[u8]>,
 }

@@ -16,12 +16,27 @@ pub enum StringMatch {
 }
 
 impl StringMatch {
+    /// The written expression `.*`, as it is compiled.
+    pub const ANY: &'static str = "^(?:.*)$";
+
     /// Whether `value` fits.
     #[must_use]
     pub fn matches(&self, value: &[u8]) -> bool {
         match self {
             Self::Exact(text) => value == text.as_bytes(),
             Self::Prefix(text) => value.starts_with(text.as_bytes()),
+            Self::Regex(regex) => regex.is_match(value),
+        }
+    }
+
+    /// Whether `value` fits whatever its case; an exact text or a prefix must itself be in lower case.
+    #[must_use]
+    pub fn matches_folded(&self, value: &[u8]) -> bool {
+        match self {
+            Self::Exact(text) => value.eq_ignore_ascii_case(text.as_bytes()),
+            Self::Prefix(text) => {
+                value.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text.as_bytes()))
+            }
             Self::Regex(regex) => regex.is_match(value),
         }
     }

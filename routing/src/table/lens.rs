@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Scope;
 use super::clusters::{Clusters, Target};
 use super::rules::View;
-use super::virtual_host::{of_rule, of_service};
+use super::virtual_host::{live, of_service};
 use crate::model::{DestinationRule, Hostname, ObjectRef, Service, ServicePort, VirtualService, World};
 
 /// The world through one scope's eyes.
@@ -39,10 +39,10 @@ impl<'w> Lens<'_, 'w> {
         host.routes.first().and_then(|route| route.rule.virtual_service.clone())
     }
 
-    /// Entries of `spec.http` that have a route for clients of the scope on a port, whoever owns the host.
+    /// Entries of `spec.http` that exist for clients of the scope on a port, whoever owns the host and whatever hides them.
     pub(crate) fn live(&mut self, rule: &VirtualService, port: u16) -> BTreeSet<usize> {
-        let host = of_rule(self.view, &mut self.clusters, rule, port);
-        host.into_iter().flat_map(|host| host.routes).map(|route| route.rule.index).collect()
+        let rules = rule.http.iter().enumerate();
+        rules.filter(|(_, http)| !live(self.view, http, port).is_empty()).map(|(index, _)| index).collect()
     }
 
     /// Where a destination leads.

@@ -3,6 +3,7 @@
 //! [`rules`] picks the virtual services that the scope sees and [`destination_rules`] the policies, [`clusters`] turns a (host, port,
 //! subset) into endpoints and a policy, [`virtual_host`] compiles routes, [`targets`] their destinations, [`domains`] says under which names they live.
 
+mod action;
 mod by_host;
 mod clusters;
 mod destination_rules;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use crate::decide::Dialled;
 use crate::model::{Labels, Locality, Pod, Protocol, Service, World};
 
+pub(crate) use action::{Action, Forward};
 use clusters::ClusterTable;
 pub use clusters::{Cluster, ClusterId, Target};
 pub(crate) use domains::Domains;
@@ -32,7 +34,7 @@ pub(crate) use lens::{Lens, look};
 pub(crate) use mirrors::MirrorLeg;
 pub(crate) use rules::View;
 pub(crate) use targets::Leg;
-pub(crate) use virtual_host::{Action, Route, RouteMatch, VirtualHost};
+pub(crate) use virtual_host::{Route, RouteMatch, VirtualHost};
 
 /// What rules can tell clients apart by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::RuleRef;
+use super::action::{Action, Forward};
 use super::clusters::Clusters;
 use super::effects::Effects;
-use super::mirrors::MirrorLeg;
 use super::rules::View;
 use super::targets::Targets;
 use crate::decide::Reason;
 use crate::model::{
-    FaultInjection, HashKey, HeaderMatch, Hostname, HttpAction, HttpMatch, HttpRule, Protocol, Service, ServicePort,
-    Split, StringMatch, VirtualService,
+    FaultInjection, HashKey, HeaderMatch, Hostname, HttpMatch, HttpRule, Protocol, QueryMatch, Service, ServicePort,
+    StringMatch, VirtualService,
 };
 
 /// The routes of one host; a request that none takes is answered 404.
@@ -35,25 +35,36 @@ pub(crate) struct Route {
     pub(crate) reason: Reason,
 }
 
-/// What a route does.
-#[derive(Debug)]
-pub(crate) struct Action {
-    pub(crate) targets: Targets,
-    /// Hashed together, in the order of the destinations.
-    pub(crate) keys: Vec<HashKey>,
-    /// Who gets copies.
-    pub(crate) mirrors: Box<[MirrorLeg]>,
-}
-
 /// The conditions that only a request can answer.
 #[derive(Debug)]
 pub(crate) struct RouteMatch {
     pub(crate) uri: Option<StringMatch>,
     pub(crate) ignore_uri_case: bool,
+    pub(crate) scheme: Option<StringMatch>,
     pub(crate) method: Option<StringMatch>,
     pub(crate) authority: Option<StringMatch>,
     pub(crate) headers: Vec<HeaderMatch>,
     pub(crate) without_headers: Vec<HeaderMatch>,
+    pub(crate) query_params: Vec<QueryMatch>,
+}
+
+impl Route {
+    /// No condition, or none but prefix `/` or regex `.*`
+    /// (istio/istio@86c9f01 pilot/pkg/networking/core/route/route.go, IsCatchAllRoute).
+    fn takes_all(&self) -> bool {
+        let Some(condition) = &self.condition else { return true };
+        let RouteMatch { uri, ignore_uri_case: _, scheme, method, authority, headers, without_headers, query_params } =
+            condition;
+        let any_path = match uri {
+            None => true,
+            Some(StringMatch::Prefix(prefix)) => &**prefix == "/",
+            Some(StringMatch::Regex(regex)) => regex.as_str() == StringMatch::ANY,
+            Some(StringMatch::Exact(_)) => false,
+        };
+        let texts = [scheme, method, authority];
+        let lists_are_empty = headers.is_empty() && without_headers.is_empty() && query_params.is_empty();
+        any_path && lists_are_empty && texts.into_iter().all(Option::is_none)
+    }
 }
 
 impl VirtualHost {
@@ -96,19 +107,30 @@ pub(super) fn of_rule(
 ) -> Option<VirtualHost> {
     let mut routes = Vec::new();
     for (index, http) in rule.http.iter().enumerate() {
-        let live: Vec<(usize, &HttpMatch)> =
-            http.matches.iter().enumerate().filter(|(_, entry)| holds_statically(entry, view, port)).collect();
-        if live.is_empty() && !http.matches.is_empty() {
-            continue;
+        let entries = live(view, http, port);
+        let action = if entries.is_empty() { None } else { Action::new(clusters, http, port) };
+        let Some(action) = action.map(Arc::new) else { continue };
+        for entry in entries {
+            let route = route(rule, index, http, entry, &action);
+            let last = route.takes_all();
+            routes.push(route);
+            if last {
+                // What follows is never reached, and Istio does not write it.
+                return Some(VirtualHost { routes, reason: Reason::VirtualServiceRule, service: None });
+            }
         }
-        let HttpAction::Route(split) = &http.action else { continue };
-        let action = Arc::new(action(clusters, http, split, port));
-        if http.matches.is_empty() {
-            routes.push(route(rule, index, http, None, &action));
-        }
-        routes.extend(live.into_iter().map(|entry| route(rule, index, http, Some(entry), &action)));
     }
     (!routes.is_empty()).then_some(VirtualHost { routes, reason: Reason::VirtualServiceRule, service: None })
+}
+
+/// The entries of a rule's `match` that exist for a client on a port, each with its position; `None` stands for a rule
+/// without any, which takes everything.
+pub(super) fn live<'r>(view: &View<'_>, http: &'r HttpRule, port: u16) -> Vec<Option<(usize, &'r HttpMatch)>> {
+    if http.matches.is_empty() {
+        return vec![None];
+    }
+    let entries = http.matches.iter().enumerate();
+    entries.filter(|(_, entry)| holds_statically(entry, view, port)).map(Some).collect()
 }
 
 fn route(
@@ -129,10 +151,12 @@ fn route(
     let condition = entry.map(|(_, entry)| RouteMatch {
         uri: entry.uri.clone(),
         ignore_uri_case: entry.ignore_uri_case,
+        scheme: entry.scheme.clone(),
         method: entry.method.clone(),
         authority: entry.authority.clone(),
         headers: entry.headers.clone(),
         without_headers: entry.without_headers.clone(),
+        query_params: entry.query_params.clone(),
     });
     let (action, fault) = (Arc::clone(action), http.fault);
     Route { rule: Arc::new(rule), condition, action, fault, reason: Reason::VirtualServiceRule }
@@ -150,24 +174,6 @@ fn holds_statically(entry: &HttpMatch, view: &View<'_>, port: u16) -> bool {
     view.scope.meets(&entry.source_labels, entry.source_namespace.as_deref())
 }
 
-fn action(clusters: &mut Clusters<'_, '_>, rule: &HttpRule, split: &Split, port: u16) -> Action {
-    let mut keys: Vec<HashKey> = Vec::new();
-    for (_, destination) in split.destinations() {
-        let (number, named) = (destination.port.unwrap_or(port), destination.port.is_some());
-        let key = clusters.hash_key(&destination.host, number, named, destination.subset.as_deref());
-        keys.extend(key.filter(|key| !keys.contains(key)));
-    }
-    let effects = Arc::new(Effects::of_rule(rule, !keys.is_empty()));
-    let targets = Targets::new(split, |destination| {
-        // Without a port it is the listener's: Istio looks the service up among those that have it.
-        let number = destination.port.unwrap_or(port);
-        let target = clusters.target(&destination.host, number, destination.subset.as_deref());
-        (number, target, Arc::clone(&effects))
-    });
-    let mirrors = rule.mirrors.iter().map(|mirror| MirrorLeg::new(clusters, mirror, port)).collect();
-    Action { targets, keys, mirrors }
-}
-
 /// What a service does that no virtual service owns: all its endpoints, balanced as its DestinationRule says.
 fn default_route(clusters: &mut Clusters<'_, '_>, service: &Service, port: &ServicePort) -> VirtualHost {
     let reason = if clusters.has_policy(&service.host, port.number) {
@@ -182,7 +188,7 @@ fn default_route(clusters: &mut Clusters<'_, '_>, service: &Service, port: &Serv
     let route = Route {
         rule: Arc::new(RuleRef { virtual_service: None, index: 0, entry: None, name: "default".into() }),
         condition: None,
-        action: Arc::new(Action { targets, keys, mirrors: [].into() }),
+        action: Arc::new(Action::Forward(Forward::plain(targets, keys))),
         fault: FaultInjection::default(),
         reason,
     };

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use meshlet_routing::model::{HeaderEdit, Template};
+use meshlet_routing::model::{HeaderEdits, Template};
 
 use super::forward::field;
 use super::{is_text, is_token};
@@ -61,28 +61,24 @@ impl<'l> Lines<'l> {
         }
     }
 
-    /// Does a route's operations in order. Values are those before the first of a list's `set`s: one line of a list does
-    /// not see what another one writes (envoy source/common/router/header_parser.cc, HeaderParser::evaluateHeaders). An empty
-    /// value does nothing.
-    pub(crate) fn edit(&mut self, edits: &'l [HeaderEdit], render: &Render<'_>) {
-        for list in edits.chunk_by(|before, after| rank(before) <= rank(after)) {
-            let removals = list.iter().take_while(|edit| rank(edit) == 0).count();
-            for edit in &list[..removals] {
-                if let HeaderEdit::Remove(name) = edit {
-                    self.remove(name);
-                }
+    /// Does a route's operations, list by list. Values are those between a list's removals and its first `set`: one line of
+    /// a list does not see what another one writes (envoy source/common/router/header_parser.cc,
+    /// HeaderParser::evaluateHeaders). An empty value does nothing.
+    pub(crate) fn edit(&mut self, lists: &'l [HeaderEdits], render: &Render<'_>) {
+        for list in lists {
+            for name in &list.remove {
+                self.remove(name);
             }
-            let value = |edit: &HeaderEdit| match edit {
-                HeaderEdit::Remove(_) => Vec::new(),
-                HeaderEdit::Set(_, template) | HeaderEdit::Add(_, template) => render(template, self),
+            let values = |lines: &'l [(Box<str>, Template)]| {
+                let values = lines.iter().map(|(name, template)| (name.as_bytes(), render(template, self)));
+                values.filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>()
             };
-            let values: Vec<Vec<u8>> = list[removals..].iter().map(value).collect();
-            for (edit, value) in list[removals..].iter().zip(values).filter(|(_, value)| !value.is_empty()) {
-                match edit {
-                    HeaderEdit::Remove(_) => {}
-                    HeaderEdit::Set(name, _) => self.set(name.as_bytes(), value),
-                    HeaderEdit::Add(name, _) => self.add(name.as_bytes(), value),
-                }
+            let (set, add) = (values(&list.set), values(&list.add));
+            for (name, value) in set {
+                self.set(name, value);
+            }
+            for (name, value) in add {
+                self.add(name, value);
             }
         }
     }
@@ -92,15 +88,6 @@ impl<'l> Lines<'l> {
         for (name, value) in &self.0 {
             field(out, name, value);
         }
-    }
-}
-
-/// A list's operations are done in this order, and another list may follow.
-fn rank(edit: &HeaderEdit) -> u8 {
-    match edit {
-        HeaderEdit::Remove(_) => 0,
-        HeaderEdit::Set(..) => 1,
-        HeaderEdit::Add(..) => 2,
     }
 }
 
@@ -119,28 +106,22 @@ pub(crate) fn joined<'v>(mut values: impl Iterator<Item = &'v [u8]>) -> Option<C
 
 #[cfg(test)]
 mod tests {
-    use meshlet_routing::model::Segment;
+    use meshlet_routing::model::{Segment, Variable};
 
     use super::*;
 
-    fn template(text: &str) -> Template {
-        let segment = match text.strip_prefix('%') {
-            Some(name) => Segment::Variable(name.into()),
-            None => Segment::Text(text.into()),
-        };
-        Template([segment].into())
-    }
-
-    /// A variable stands for the line of its name.
+    /// `%REQ(name)%` stands for the line of that name.
     fn render(template: &Template, lines: &Lines<'_>) -> Vec<u8> {
         match &template.0[..] {
             [Segment::Text(text)] => text.as_bytes().to_vec(),
-            [Segment::Variable(name)] => lines.value(name).unwrap_or_default().into_owned(),
+            [Segment::Variable(Variable::RequestHeader { name, .. })] => {
+                lines.value(name).unwrap_or_default().into_owned()
+            }
             _ => Vec::new(),
         }
     }
 
-    fn check(edits: &[HeaderEdit], expected: &str) {
+    fn check(edits: &[HeaderEdits], expected: &str) {
         let received: [(&[u8], &[u8]); 3] = [(b"a", b"1"), (b"b", b"2"), (b"a", b"3")];
         let mut lines = Lines::of(received.into_iter());
         lines.edit(edits, &render);
@@ -149,40 +130,38 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&out).replace("\r\n", "; "), expected, "{edits:?}");
     }
 
-    fn remove(name: &str) -> HeaderEdit {
-        HeaderEdit::Remove(name.into())
-    }
-
-    fn set(name: &str, value: &str) -> HeaderEdit {
-        HeaderEdit::Set(name.into(), template(value))
-    }
-
-    fn add(name: &str, value: &str) -> HeaderEdit {
-        HeaderEdit::Add(name.into(), template(value))
+    fn list(remove: &[&str], set: &[(&str, &str)], add: &[(&str, &str)]) -> HeaderEdits {
+        let line = |(name, value): &(&str, &str)| ((*name).into(), value.parse().expect("a template"));
+        HeaderEdits {
+            remove: remove.iter().map(|name| (*name).into()).collect(),
+            set: set.iter().map(line).collect(),
+            add: add.iter().map(line).collect(),
+        }
     }
 
     #[test]
     fn given_operations_then_they_are_done_in_order() {
         check(&[], "a: 1; b: 2; a: 3; ");
-        check(&[remove("a")], "b: 2; ");
-        check(&[set("a", "4")], "b: 2; a: 4; ");
-        check(&[add("b", "4")], "a: 1; b: 2; a: 3; b: 4; ");
-        check(&[remove("a"), set("b", "5"), add("b", "6"), set("b", "7")], "b: 7; ");
+        check(&[list(&["a"], &[], &[])], "b: 2; ");
+        check(&[list(&[], &[("a", "4")], &[])], "b: 2; a: 4; ");
+        check(&[list(&[], &[], &[("b", "4")])], "a: 1; b: 2; a: 3; b: 4; ");
+        check(&[list(&["a"], &[("b", "5")], &[("b", "6")]), list(&[], &[("b", "7")], &[])], "b: 7; ");
     }
 
     #[test]
     fn given_values_from_other_lines_then_they_are_those_before_the_list_and_after_its_removals() {
-        check(&[set("b", "%a"), set("c", "%b")], "a: 1; a: 3; b: 1,3; c: 2; ");
-        check(&[remove("a"), set("c", "%a")], "b: 2; ");
+        check(&[list(&[], &[("b", "%REQ(a)%"), ("c", "%REQ(b)%")], &[])], "a: 1; a: 3; b: 1,3; c: 2; ");
+        check(&[list(&["a"], &[("c", "%REQ(a)%")], &[])], "b: 2; ");
         // A second list sees what the first one has written.
-        check(&[set("b", "4"), add("c", "5"), set("d", "%b")], "a: 1; a: 3; b: 4; c: 5; d: 4; ");
+        let first = list(&[], &[("b", "4")], &[("c", "5")]);
+        check(&[first, list(&[], &[("d", "%REQ(b)%")], &[])], "a: 1; a: 3; b: 4; c: 5; d: 4; ");
     }
 
     #[test]
     fn given_what_would_break_the_head_then_it_is_ignored() {
         for name in ["host", "content-length", "transfer-encoding", "connection", "upgrade", ":path", "x y", "", "x:"] {
-            check(&[remove(name), set(name, "1"), add(name, "1")], "a: 1; b: 2; a: 3; ");
+            check(&[list(&[name], &[(name, "1")], &[(name, "1")])], "a: 1; b: 2; a: 3; ");
         }
-        check(&[set("c", "x\r\ny: z"), add("c", "\0"), set("b", "")], "a: 1; b: 2; a: 3; ");
+        check(&[list(&[], &[("c", "x\r\ny: z"), ("b", "")], &[("c", "\0")])], "a: 1; b: 2; a: 3; ");
     }
 }

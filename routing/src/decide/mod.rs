@@ -1,0 +1,263 @@
+//! (table, request, draw) → what happens. The data path and `explain` run this code.
+
+mod cors;
+mod fault;
+mod mirrors;
+mod path;
+mod redirect;
+mod rewrite;
+mod select;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::balance::mix;
+use crate::hash_key;
+use crate::model::StringMatch;
+use crate::table::{Action, Cluster, Effects, Forward, Leg, Route as TableRoute, RuleRef, Table, Target};
+
+pub use path::normalize_path;
+pub(crate) use path::{parameter, without_port};
+pub(crate) use select::{Mismatch, Selected, header, mismatch, select};
+
+/// What a client dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Dialled {
+    /// Its address; IPv4 is never mapped.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+}
+
+/// One request as far as rules can see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The method, case kept.
+    pub method: &'a str,
+    /// The raw Host, port included.
+    pub authority: &'a str,
+    /// Path and query, after [`normalize_path`].
+    pub path: &'a str,
+    /// Names in lower case, lines in order.
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// The client pod's address, where there is one.
+    pub source: Option<IpAddr>,
+}
+
+/// Why something happened: one stable word, the same in logs, metrics, `explain` and on the live page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are their own explanation, and as_str spells them")]
+pub enum Reason {
+    VirtualServiceRule,
+    DefaultRoute,
+    DestinationRuleOnly,
+    NoRoute,
+    NoHealthyEndpoint,
+    UnknownSubset,
+    UnknownHost,
+    OriginalDestination,
+    Redirect,
+    DirectResponse,
+    CorsPreflight,
+    Fault,
+}
+
+impl Reason {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::VirtualServiceRule => "VirtualServiceRule",
+            Self::DefaultRoute => "DefaultRoute",
+            Self::DestinationRuleOnly => "DestinationRuleOnly",
+            Self::NoRoute => "NoRoute",
+            Self::NoHealthyEndpoint => "NoHealthyEndpoint",
+            Self::UnknownSubset => "UnknownSubset",
+            Self::UnknownHost => "UnknownHost",
+            Self::OriginalDestination => "OriginalDestination",
+            Self::Redirect => "Redirect",
+            Self::DirectResponse => "DirectResponse",
+            Self::CorsPreflight => "CorsPreflight",
+            Self::Fault => "Fault",
+        }
+    }
+}
+
+/// What happens to a request.
+#[derive(Debug)]
+pub struct Decision<'t> {
+    /// An injected delay: wait this long before anything else. It does not count towards the route's timeout.
+    pub delay: Option<Duration>,
+    /// What is done then.
+    pub outcome: Outcome<'t>,
+}
+
+/// What is done with a request.
+#[derive(Debug)]
+pub enum Outcome<'t> {
+    /// It is sent to an endpoint of a cluster.
+    Route(Route<'t>),
+    /// The proxy answers.
+    Respond(Respond<'t>),
+    /// It goes where the client dialled.
+    Passthrough(Reason),
+}
+
+/// A request that is sent on.
+#[derive(Debug)]
+pub struct Route<'t> {
+    /// Has at least one endpoint.
+    pub cluster: &'t Arc<Cluster>,
+    /// Which rule.
+    pub rule: &'t Arc<RuleRef>,
+    /// Hash for a consistent-hash balancer; `None` when the request lacks what is hashed: any endpoint.
+    pub key: Option<u64>,
+    /// Path and query to send, where they are not the request's own.
+    pub path: Option<String>,
+    /// What the route and the destination do with requests, for as long as one of them is under way.
+    pub effects: &'t Arc<Effects>,
+    /// Clusters that get a copy of this request.
+    pub mirrors: Vec<Arc<Cluster>>,
+    /// Lines for the response, after the effects' own: cookies that a consistent hash found missing and made, and what the
+    /// route's CORS policy says. A name that is not `set-cookie` takes the place of the lines that are there.
+    pub response_lines: Vec<Line>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// A header line, its name in lower case.
+pub type Line = (&'static str, String);
+
+/// A request that the proxy answers itself: `headers`, then the effects' operations, then `response_lines`. A body without
+/// a `content-type` by then is `text/plain`.
+#[derive(Debug)]
+pub struct Respond<'t> {
+    /// HTTP status.
+    pub status: u16,
+    /// Envoy's response flag; `-` for none.
+    pub flag: &'static str,
+    /// Lines beside the body's length: `location`, and those of the answer to a CORS preflight.
+    pub headers: Vec<Line>,
+    /// May be empty.
+    pub body: &'t [u8],
+    /// Which rule, where one was found.
+    pub rule: Option<&'t Arc<RuleRef>>,
+    /// The route's operations on responses apply to these too, but for an injected abort.
+    pub effects: Option<&'t Arc<Effects>>,
+    /// As those of [`Route`].
+    pub response_lines: Vec<Line>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Chooses the cluster for one request: the same table, request and draw always give the same answer. `draw` is uniform
+/// over all of `u32`.
+#[must_use]
+pub fn decide<'t>(table: &'t Table, dialled: Dialled, request: &Request<'_>, draw: u32) -> Decision<'t> {
+    match select(table, dialled, request) {
+        Selected::Nobody => Decision { delay: None, outcome: Outcome::Passthrough(Reason::UnknownHost) },
+        Selected::Host(_) => {
+            Decision { delay: None, outcome: Outcome::Respond(Respond::new(404, "NR", b"", Reason::NoRoute)) }
+        }
+        Selected::Route(_, route) => {
+            let aborted = fault::abort(route, request, draw);
+            let outcome = aborted.unwrap_or_else(|| outcome(table, route, dialled, request, draw));
+            Decision { delay: fault::delay(route, draw), outcome }
+        }
+    }
+}
+
+/// A further draw out of a request's one, independent of it and of those for other purposes. The lowest purposes are those of
+/// the cookies that a consistent hash makes.
+fn further(draw: u32, purpose: u32) -> u32 {
+    let mixed = mix(u64::from(draw) | (u64::from(purpose) << 32));
+    u32::try_from(mixed >> 32).unwrap_or(0)
+}
+
+fn outcome<'t>(
+    table: &'t Table,
+    route: &'t TableRoute,
+    dialled: Dialled,
+    request: &Request<'_>,
+    draw: u32,
+) -> Outcome<'t> {
+    let respond = match &*route.action {
+        Action::Forward(forward) => return forwarded(table, route, forward, request, draw),
+        Action::Redirect(redirect, effects) => {
+            let location = redirect::location(redirect, matched(route), dialled, request);
+            let respond = Respond::new(redirect.status, "-", b"", Reason::Redirect);
+            Respond { headers: vec![("location", location)], effects: Some(effects), ..respond }
+        }
+        Action::Respond(answer, effects) => {
+            let respond = Respond::new(answer.status, "-", &answer.body, Reason::DirectResponse);
+            Respond { effects: Some(effects), ..respond }
+        }
+    };
+    Outcome::Respond(Respond { rule: Some(&route.rule), ..respond })
+}
+
+/// CORS comes before the destination is looked up: a preflight needs none.
+fn forwarded<'t>(
+    table: &'t Table,
+    route: &'t TableRoute,
+    forward: &'t Forward,
+    request: &Request<'_>,
+    draw: u32,
+) -> Outcome<'t> {
+    if let Some(headers) = forward.cors.as_ref().and_then(|policy| cors::preflight(policy, request)) {
+        let respond = Respond::new(200, "-", b"", Reason::CorsPreflight);
+        return Outcome::Respond(Respond { headers, rule: Some(&route.rule), ..respond });
+    }
+    let leg = forward.targets.draw(draw);
+    let mut response_lines = forward.cors.as_ref().map(|policy| cors::lines(policy, request)).unwrap_or_default();
+    let cluster = match aimed(table, leg) {
+        Ok(cluster) => cluster,
+        Err(respond) => {
+            let (rule, effects) = (Some(&route.rule), leg.map(|leg| &leg.effects));
+            return Outcome::Respond(Respond { rule, effects, response_lines, ..respond });
+        }
+    };
+    let Some(leg) = leg.filter(|_| !cluster.original_destination) else {
+        return Outcome::Passthrough(Reason::OriginalDestination);
+    };
+    let hashed = hash_key::hash(&forward.keys, request, draw);
+    response_lines.extend(hashed.cookies.into_iter().map(|cookie| ("set-cookie", cookie)));
+    let rewrite = forward.path.as_ref();
+    Outcome::Route(Route {
+        cluster,
+        rule: &route.rule,
+        key: hashed.key,
+        path: rewrite.and_then(|rewrite| rewrite::rewritten(rewrite, matched(route), request.path)),
+        effects: &leg.effects,
+        mirrors: mirrors::drawn(table, forward, draw),
+        response_lines,
+        reason: route.reason,
+    })
+}
+
+/// The cluster of a destination, or what is wrong with it.
+fn aimed<'t>(table: &'t Table, leg: Option<&Leg>) -> Result<&'t Arc<Cluster>, Respond<'t>> {
+    let no_cluster = |reason| Respond::new(503, "NC", b"", reason);
+    let cluster = match leg.map_or(Target::UnknownHost, |leg| leg.target) {
+        Target::UnknownHost => return Err(no_cluster(Reason::UnknownHost)),
+        Target::UnknownSubset => return Err(no_cluster(Reason::UnknownSubset)),
+        Target::Cluster(id) => table.cluster(id),
+    };
+    if cluster.endpoints.is_empty() && !cluster.original_destination {
+        return Err(Respond::new(503, "UH", b"no healthy upstream", Reason::NoHealthyEndpoint));
+    }
+    Ok(cluster)
+}
+
+/// The route's condition on the path.
+fn matched(route: &TableRoute) -> Option<&StringMatch> {
+    route.condition.as_ref()?.uri.as_ref()
+}
+
+impl<'t> Respond<'t> {
+    /// An answer of no rule, to which nothing is done.
+    fn new(status: u16, flag: &'static str, body: &'t [u8], reason: Reason) -> Self {
+        Self { status, flag, headers: Vec::new(), body, rule: None, effects: None, response_lines: Vec::new(), reason }
+    }
+}
