@@ -21,6 +21,15 @@ fn explain(node: &Node, pod: &str, call: &HttpCall) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
+/// What the daemon says of the same request.
+fn asked_of_the_daemon(node: &Node, pod: &str, flags: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(binary());
+    command.args(["explain", &format!("infra-jinsu-lab/{pod}"), "--to", URL]).args(flags);
+    let output = command.env("MESHLET_ADMIN", node.daemon.admin().to_string()).output().expect("meshlet explain ran");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
 fn text<'v>(answer: &'v Value, pointer: &str) -> &'v str {
     answer.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
@@ -81,4 +90,38 @@ fn given_a_consistent_hash_when_requests_are_sent_then_the_pod_is_the_one_explai
             assert_eq!(text(&said, "/pick/endpoint"), format!("{address}:80"), "{said:#}");
         }
     }
+}
+
+#[test]
+fn given_a_daemon_when_it_is_asked_then_it_answers_as_its_files_do_and_follows_them() {
+    let mut node = Node::new();
+    let weights = |v2: u8| {
+        mesh_rule(&format!(
+            "  http:
+  - route:
+    - {{destination: {{host: httpping-without-sidecar, subset: v1}}, weight: {}}}
+    - {{destination: {{host: httpping-without-sidecar, subset: v2}}, weight: {v2}}}",
+            100 - v2
+        ))
+    };
+    for v2 in [10, 60] {
+        node.apply(&weights(v2));
+        let manifests = node.sandbox.manifests();
+        let files = ["-f", manifests.to_str().expect("an ASCII path")];
+        for pod in ["marked", "unmarked"] {
+            for output in ["table", "wide", "json", "yaml"] {
+                let flags = ["--seed", "7", "--all-rules", "-o", output];
+                let daemon = asked_of_the_daemon(&node, pod, &flags);
+                assert_eq!(daemon.0, Some(0), "{}", daemon.2);
+                let files = asked_of_the_daemon(&node, pod, &[&flags[..], &files].concat());
+                assert_eq!(daemon.1, files.1, "{pod} {output}");
+            }
+        }
+        let share = format!("share: {}", f64::from(v2) / 100.0);
+        let (_, yaml, _) = asked_of_the_daemon(&node, "marked", &["-o", "yaml"]);
+        assert!(yaml.contains(&share), "{share}: {yaml}");
+    }
+    let (code, _, stderr) = asked_of_the_daemon(&node, "ghost", &[]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("there is no pod infra-jinsu-lab/ghost"), "{stderr}");
 }

@@ -21,6 +21,7 @@ use crate::capture::netns::Netns;
 use crate::connection::Workers;
 use crate::kernel::{self, Kernel, Links};
 use crate::settings::RunArgs;
+use crate::snapshot::loan::{Lender, Worlds, lending};
 use crate::snapshot::publish::Published;
 use crate::snapshot::read::Files;
 use crate::snapshot::watch::Watch;
@@ -54,6 +55,8 @@ pub(crate) struct Node {
     wake: Arc<Notify>,
     watch: Watch,
     status: Arc<Status>,
+    worlds: Worlds,
+    lender: Lender,
     generation: u64,
 }
 
@@ -81,6 +84,7 @@ impl Node {
         if held.is_none() && !settings.dry_run {
             tracing::warn!(root = %cgroup_root.display(), "no kubepods cgroup yet: waiting for the kubelet to make one");
         }
+        let (worlds, lender) = lending();
         Ok(Self {
             name: settings.node_name(),
             own_netns: Netns::own()?.inode(),
@@ -96,6 +100,8 @@ impl Node {
             wake,
             watch,
             status: Arc::default(),
+            worlds,
+            lender,
             generation: 0,
         })
     }
@@ -105,13 +111,30 @@ impl Node {
         Arc::clone(&self.status)
     }
 
+    /// Where the world in force may be read.
+    pub(crate) fn worlds(&self) -> Worlds {
+        self.worlds.clone()
+    }
+
     /// Runs until dropped; an error is one that no later round can mend.
     pub(crate) async fn run(&mut self) -> anyhow::Result<()> {
         let mut woken = true;
         loop {
             let waiting = self.round(woken)?;
             let pause = if waiting { EAGER } else { PERIOD };
-            woken = tokio::time::timeout(pause, self.wake.notified()).await.is_ok();
+            woken = self.rest(pause).await;
+        }
+    }
+
+    /// Lends out the world until something happens, which is true, or the pause is over.
+    async fn rest(&mut self, pause: Duration) -> bool {
+        let end = tokio::time::Instant::now() + pause;
+        loop {
+            tokio::select! {
+                () = self.wake.notified() => return true,
+                () = tokio::time::sleep_until(end) => return false,
+                reply = self.lender.asked() => self.lender.lend(self.files.world(), reply),
+            }
         }
     }
 
@@ -163,6 +186,7 @@ impl Node {
             tracing::warn!("{fault}");
         }
         self.generation += 1;
+        self.lender.renew();
         Some(change)
     }
 

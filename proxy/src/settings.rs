@@ -33,7 +33,7 @@ pub(crate) struct RunArgs {
     /// Listen on this port in each captured pod's network namespace, on loopback; another one is taken where the pod uses it.
     #[arg(long, value_name = "N", env = "MESHLET_CAPTURE_PORT", default_value_t = 15001)]
     pub(crate) capture_port: u16,
-    /// Serve /api/v1/config here.
+    /// Serve /api/v1/config and /api/v1/explain here.
     #[arg(long, value_name = "ADDR", env = "MESHLET_ADMIN", default_value = "127.0.0.1:15000")]
     pub(crate) admin: SocketAddr,
     /// Serve /metrics and /stats/prometheus here.

@@ -139,6 +139,44 @@ fn given_what_cannot_be_answered_then_the_exit_code_says_why() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("broken.yaml:1: is not YAML"), "{output:?}");
 }
 
+#[test]
+fn given_no_files_and_no_daemon_then_the_message_says_what_to_do() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meshlet"));
+    let output = command.args(["explain", MARKED, "--to", URL]).env("MESHLET_ADMIN", free.to_string()).output();
+    let output = output.expect("meshlet ran");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains(&format!("no daemon answers at {free}")) && message.contains("-f"), "{message}");
+}
+
+#[test]
+fn given_outputs_then_json_and_yaml_say_the_same_and_wide_says_more_than_the_table() {
+    let text = |flags: &[&str]| {
+        let arguments = [&[MARKED, "--to", URL, "--seed", "7"], flags].concat();
+        String::from_utf8_lossy(&explain("weights.yaml", &arguments).stdout).into_owned()
+    };
+    let json: Value = serde_json::from_str(&text(&["-o", "json"])).expect("JSON");
+    let yaml: Value = serde_saphyr::from_str(&text(&["-o", "yaml"])).expect("YAML");
+    assert_eq!(json, yaml);
+    let (table, wide) = (text(&[]), text(&["-o", "wide"]));
+    assert!(!table.contains("10.1.0.1:80 10.1.0.2:80") && wide.contains("10.1.0.1:80 10.1.0.2:80"), "{wide}");
+    assert!(!table.contains('\x1b') && text(&["--color", "always"]).contains('\x1b'));
+    assert!(text(&["--all-rules"]).contains("http[0] taken: takes the request"));
+}
+
+#[test]
+fn given_expectations_of_any_key_then_they_are_held_against_the_answer() {
+    let code = |expected: &str| explain("weights.yaml", &[MARKED, "--to", URL, "--expect", expected]).status.code();
+    for met in
+        ["rule.index=0", "rule.name=", "service=httpping-without-sidecar", "captured=true", "skipped=", "timeout="]
+    {
+        assert_eq!(code(met), Some(0), "{met}");
+    }
+    assert_eq!(code("rule.index=1"), Some(79));
+    assert_eq!(code("rule.colour=blue"), Some(64));
+}
+
 /// Words of a command line with single quotes.
 fn words(line: &str) -> Vec<String> {
     let parts = line.split('\'').enumerate();

@@ -1,5 +1,8 @@
 //! What the daemon says about itself, on three listeners: a scrape must not wait for a page, nor a probe for either.
 
+mod explain;
+mod query;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,6 +14,7 @@ use axum::response::Json;
 use axum::routing::get;
 use serde::Serialize;
 
+use crate::snapshot::loan::Worlds;
 use crate::snapshot::read::Input;
 
 /// The daemon's state as others may see it; written by the node loop.
@@ -50,10 +54,11 @@ pub(crate) struct PodStatus {
 }
 
 /// The admin API.
-pub(crate) fn admin(status: &Arc<Status>) -> Router {
+pub(crate) fn admin(status: &Arc<Status>, worlds: Worlds) -> Router {
     Router::new()
         .route("/api/v1/config", get(async |State(status): State<Arc<Status>>| Json(status.config.load_full())))
         .with_state(Arc::clone(status))
+        .merge(explain::router(worlds))
 }
 
 /// The probes: alive while it answers, ready when capture is right.

@@ -74,7 +74,7 @@ async fn serve(mut node: Node, doors: Doors) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("waiting for SIGINT")?;
     let status: Arc<Status> = node.status();
     for (listener, router) in [
-        (doors.admin, admin::admin(&status)),
+        (doors.admin, admin::admin(&status, node.worlds())),
         (doors.metrics, admin::metrics(&status)),
         (doors.health, admin::health(&status)),
     ] {

@@ -1,11 +1,12 @@
 //! `meshlet explain`: one request, one answer, by the engine that the data path uses.
 
 pub(crate) mod answer;
+mod daemon;
 mod expect;
 mod marks;
 pub(crate) mod page;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,15 +29,16 @@ Examples:
   meshlet explain shop/client -f manifests/ --to http://echo:8080/cart -H 'x-user: alice'
   meshlet explain --from-namespace shop -f manifests/ --to http://echo:8080/ -o json
   meshlet explain shop/client -f manifests/                       is the pod captured, and what may its requests meet
+  meshlet explain shop/client --to http://echo/                   of the daemon on this node, by what is in force there
   meshlet explain shop/client -f m/ --to http://echo/ --expect subset=v2 --expect rule.name=canary     for CI
 
-Exit codes: 0 explained, 1 no such pod, 64 wrong usage, 65 nothing could be read, 79 an expectation is not met.";
+Exit codes: 0 explained, 1 no such pod or no daemon, 64 wrong usage, 65 nothing could be read, 79 an expectation is not met.";
 
 /// `meshlet explain`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("client").required(true).args(["pod", "from_namespace"]))]
 pub(crate) struct ExplainArgs {
-    /// The client: a pod of the manifests, in namespace `default` unless written before it.
+    /// The client: a pod, in namespace `default` unless written before it.
     #[arg(value_name = "[NAMESPACE/]POD")]
     pod: Option<String>,
     /// Instead of a pod: an imaginary captured client of this namespace.
@@ -61,9 +63,12 @@ pub(crate) struct ExplainArgs {
     /// The address dialled, when it is not the service's own.
     #[arg(long, value_name = "IP")]
     dst: Option<IpAddr>,
-    /// Read the objects from this file or folder; repeatable.
-    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
+    /// Read the objects from this file or folder; repeatable. Without it a running daemon is asked.
+    #[arg(short = 'f', long = "filename", value_name = "PATH")]
     filename: Vec<PathBuf>,
+    /// Where the daemon listens.
+    #[arg(long, value_name = "ADDR", env = "MESHLET_ADMIN", default_value = "127.0.0.1:15000")]
+    admin: SocketAddr,
     /// What is captured: addresses that a rule gives a meaning to, or every port declared HTTP.
     #[arg(long, value_enum, default_value_t = CaptureMode::Ruled)]
     capture: CaptureMode,
@@ -116,9 +121,12 @@ fn url(written: &str) -> Result<String, String> {
 
 /// Prints the answer.
 pub(crate) fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    let Some(files) = manifests::read(arguments.filename.clone())? else { return Ok(ExitCode::from(DATA)) };
-    let explanation = arguments.asked().answer(files.world())?;
-    let text = json(&explanation)?;
+    let text = if arguments.filename.is_empty() {
+        daemon::ask(arguments.admin, &arguments.asked())?
+    } else {
+        let Some(files) = manifests::read(arguments.filename.clone())? else { return Ok(ExitCode::from(DATA)) };
+        json(&arguments.asked().answer(files.world())?)?
+    };
     let value: Value = serde_json::from_str(&text).context("reading the answer")?;
     print(&match arguments.output {
         Output::Json => text,
