@@ -3,6 +3,16 @@
 use super::ring_hash::{hash, hash_seeded};
 use crate::model::Endpoint;
 
+/// One endpoint's way through the places.
+struct Order {
+    index: u32,
+    next: u64,
+    skip: u64,
+    weight: u64,
+    /// What it has saved up towards a turn.
+    credit: u64,
+}
+
 /// Which endpoint has each place.
 #[derive(Debug, Clone)]
 pub(crate) struct Maglev {
@@ -15,12 +25,15 @@ impl Maglev {
     pub(crate) fn new(endpoints: &[Endpoint], size: u32) -> Self {
         const FREE: u32 = u32::MAX;
         let wide = u64::from(size.max(2));
-        let mut orders: Vec<(u32, u64, u64)> = (0..)
+        // Of unequal weights the heaviest has a turn in every round, the others as often as their part of that weight says.
+        let heaviest = endpoints.iter().map(|endpoint| u64::from(endpoint.weight.get())).max().unwrap_or(1);
+        let mut orders: Vec<Order> = (0..)
             .zip(endpoints)
             .map(|(index, endpoint)| {
                 let address = endpoint.address.to_string();
                 let (offset, skip) = (hash(address.as_bytes()), hash_seeded(1, address.as_bytes()));
-                (index, offset % wide, skip % (wide - 1) + 1)
+                let weight = u64::from(endpoint.weight.get());
+                Order { index, next: offset % wide, skip: skip % (wide - 1) + 1, weight, credit: 0 }
             })
             .collect();
         if orders.is_empty() {
@@ -29,7 +42,12 @@ impl Maglev {
         let mut places = vec![FREE; usize::try_from(wide).unwrap_or_default()];
         let mut free = places.len();
         'filled: loop {
-            for (index, next, skip) in &mut orders {
+            for Order { index, next, skip, weight, credit } in &mut orders {
+                *credit += *weight;
+                if *credit < heaviest {
+                    continue;
+                }
+                *credit -= heaviest;
                 // Skips are prime to the size, so each order visits every place.
                 let place = loop {
                     let place = usize::try_from(*next).ok().and_then(|place| places.get_mut(place));

@@ -2,14 +2,19 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::layout::{Layout, Plan};
+use super::outlier::Outliers;
 use super::ring_hash::Ring;
-use super::{Balance, Keys, Picked, at, hash, mix};
-use crate::model::{Endpoint, HashKey, Hostname, LoadBalancer, Protocol};
-use crate::table::Cluster;
+use super::shares::{Shares, scale};
+use super::{Balance, Keys, Outcome, Picked, hash, mix, warmup};
+use crate::model::{Endpoint, HashKey, Hostname, LoadBalancer, OutlierDetection, Protocol, Warmup};
+use crate::table::{Cluster, Scope};
 
 fn endpoints(count: usize) -> Vec<Endpoint> {
     let address = |index: usize| format!("10.1.{}.{}:80", index / 250, index % 250 + 1).parse().expect("an address");
@@ -18,7 +23,8 @@ fn endpoints(count: usize) -> Vec<Endpoint> {
 
 fn cluster(load_balancer: LoadBalancer, count: usize) -> Cluster {
     let endpoints: Arc<[Endpoint]> = endpoints(count).into();
-    let keys = Keys::new(&load_balancer, &endpoints);
+    let plan = Plan { weight: 1, ready: (0..).take(count).collect(), ..Plan::default() };
+    let layout = Layout::new(vec![plan], &endpoints, &load_balancer);
     Cluster {
         name: "outbound|80||a".into(),
         host: Hostname::new("a"),
@@ -34,7 +40,8 @@ fn cluster(load_balancer: LoadBalancer, count: usize) -> Cluster {
         original_destination: false,
         endpoints,
         selector: Arc::default(),
-        keys,
+        layout: layout.into(),
+        client: Arc::new(Scope::new("shop".into(), Arc::default())),
     }
 }
 
@@ -133,17 +140,34 @@ proptest! {
     }
 
     #[test]
-    fn given_all_draws_then_endpoints_have_equal_runs(count in 1_usize..50) {
-        let endpoints = endpoints(count);
-        let address = |draw: u64| at(&endpoints, draw).map(|endpoint| endpoint.address);
-        for (index, endpoint) in endpoints.iter().enumerate().skip(1) {
+    fn given_all_draws_then_endpoints_have_equal_runs(count in 1_u64..50) {
+        let place = |draw: u64| scale(draw, count).0;
+        for index in 1..count {
             // The first draw that is this endpoint's: index / count of the way through all 2^64.
-            let first = u64::try_from(((index as u128) << 64).div_ceil(count as u128)).expect("below 2^64");
-            prop_assert_eq!(address(first), Some(endpoint.address));
-            prop_assert_eq!(address(first - 1), endpoints.get(index - 1).map(|endpoint| endpoint.address));
+            let first = u64::try_from((u128::from(index) << 64).div_ceil(u128::from(count))).expect("below 2^64");
+            prop_assert_eq!(place(first), index);
+            prop_assert_eq!(place(first - 1), index - 1);
         }
-        prop_assert_eq!(address(0), endpoints.first().map(|endpoint| endpoint.address));
-        prop_assert_eq!(address(u64::MAX), endpoints.last().map(|endpoint| endpoint.address));
+        prop_assert_eq!((place(0), place(u64::MAX)), (0, count - 1));
+    }
+
+    /// Each entry has its run of the draws, from the first that is its own to the last.
+    #[test]
+    fn given_all_draws_then_shares_are_exactly_the_weights(weights in prop::collection::vec(0_u64..1000, 1..20)) {
+        let shares = Shares::new(weights.iter().copied());
+        let total: u64 = weights.iter().sum();
+        let mut below = 0_u64;
+        for (index, weight) in weights.iter().enumerate() {
+            prop_assert_eq!(shares.weight(index), *weight);
+            if *weight > 0 {
+                let edge = |sum: u64| (u128::from(sum) << 64).div_ceil(u128::from(total));
+                let (first, end) = (edge(below), edge(below + weight));
+                let drawn = |draw: u128| shares.draw(u64::try_from(draw).expect("below 2^64")).map(|(entry, _)| entry);
+                prop_assert_eq!((drawn(first), drawn(end - 1)), (Some(index), Some(index)));
+                below += weight;
+            }
+        }
+        prop_assert_eq!(shares.draw(0).is_none(), total == 0);
     }
 }
 
@@ -178,6 +202,27 @@ proptest! {
         prop_assert!(moved < 65_537 / 20, "{} places moved without need", moved);
     }
 
+    /// A ring gives each endpoint what its weight says, to within what chance does, and the other keys stay where they are
+    /// when one goes.
+    #[test]
+    fn given_weights_then_a_hash_shares_by_them(weights in prop::collection::vec(1_u32..5, 2..5), maglev in any::<bool>()) {
+        let mut endpoints = endpoints(weights.len());
+        for (endpoint, weight) in endpoints.iter_mut().zip(&weights) {
+            endpoint.weight = NonZeroU32::new(*weight).expect("above 0");
+        }
+        let keys = if maglev { self::maglev(65_537) } else { ring_hash() };
+        let keys = Keys::new(&keys, &endpoints).expect("a table");
+        let mut counts = vec![0_u32; weights.len()];
+        for number in 0..20_000 {
+            counts[keys.pick(mix(number), |_| true).expect("an endpoint")] += 1;
+        }
+        let sum: u32 = weights.iter().sum();
+        for (count, weight) in counts.iter().zip(&weights) {
+            let (share, ideal) = (f64::from(*count) / 20_000.0, f64::from(*weight) / f64::from(sum));
+            prop_assert!((share - ideal).abs() < 0.06, "{:?} by {:?}", counts, weights);
+        }
+    }
+
     /// An endpoint that may not be used gives its keys to others, and no other key moves.
     #[test]
     fn given_an_unusable_endpoint_then_only_its_keys_move(count in 2_usize..8, out in any::<prop::sample::Index>(), key in any::<u64>()) {
@@ -194,4 +239,111 @@ proptest! {
 
 fn maglev(table_size: u32) -> LoadBalancer {
     LoadBalancer::Maglev { key: HashKey::SourceIp, table_size }
+}
+
+fn warming(duration: u64, minimum_percent: f64, aggression: f64) -> Warmup {
+    Warmup { duration: Duration::from_secs(duration), minimum_percent, aggression }
+}
+
+#[test]
+fn given_a_warm_up_then_a_new_endpoint_counts_for_envoys_part_of_its_weight() {
+    for (warmup, age, expected) in [
+        (warming(100, 10.0, 1.0), 0, 0.1),
+        (warming(100, 10.0, 1.0), 5, 0.1),
+        (warming(100, 10.0, 1.0), 50, 0.5),
+        (warming(100, 10.0, 1.0), 100, 1.0),
+        (warming(100, 10.0, 1.0), 1000, 1.0),
+        (warming(100, 0.0, 2.0), 25, 0.5),
+        (warming(100, 60.0, 2.0), 25, 0.6),
+        (warming(100, 100.0, 1.0), 0, 1.0),
+    ] {
+        let part = warmup::part(&warmup, Duration::from_secs(age));
+        assert!((part - expected).abs() < 1e-9, "{warmup:?} at {age} s: {part}");
+    }
+}
+
+#[test]
+fn given_a_warm_up_when_an_endpoint_joins_then_its_share_grows_to_the_others() {
+    for load_balancer in [LoadBalancer::RoundRobin, LoadBalancer::LeastRequest] {
+        let of = |count| Cluster { warmup: Some(warming(100, 10.0, 1.0)), ..cluster(load_balancer.clone(), count) };
+        let (before, after) = (of(3), of(4));
+        let new = after.endpoints[3].address;
+        let mut balance = Balance::new();
+        balance.pick(&before, None, 1, &[]).expect("an endpoint");
+        for (second, percent) in [(1000, 3), (1050, 14), (1090, 23), (1100, 25)] {
+            let counts = counts(balance.at(Duration::from_secs(second)), &after, 10_000);
+            let share = counts.get(&new).copied().unwrap_or(0);
+            assert!(share.abs_diff(percent * 100) < 120, "{load_balancer:?} at {second} s: {share}");
+        }
+    }
+}
+
+proptest! {
+    /// Older is never less, and never beyond the whole.
+    #[test]
+    fn given_a_warm_up_then_a_part_never_shrinks(
+        duration in 1_u64..10_000, minimum in 0.0_f64..=100.0, aggression in 1.0_f64..20.0, ages in prop::collection::vec(0_u64..20_000_000, 2..20)
+    ) {
+        let (warmup, mut ages) = (warming(duration, minimum, aggression), ages);
+        ages.sort_unstable();
+        let parts: Vec<f64> = ages.iter().map(|age| warmup::part(&warmup, Duration::from_millis(*age))).collect();
+        prop_assert!(parts.iter().all(|part| *part > 0.0 && *part <= 1.0), "{:?}", parts);
+        prop_assert!(parts.is_sorted(), "{:?}", parts);
+    }
+
+    /// Whatever happens in whatever order, no more are out than the share allows, and all come back.
+    #[test]
+    fn given_any_outcomes_then_no_more_are_out_than_the_share_allows(
+        percent in 0_u8..=100,
+        listed in 1_usize..30,
+        events in prop::collection::vec((0_usize..30, 0_u16..4, 0_u64..20), 1..300),
+    ) {
+        let policy = OutlierDetection {
+            consecutive_5xx: NonZeroU32::new(1),
+            max_ejection_percent: percent,
+            ..OutlierDetection::default()
+        };
+        let (mut outliers, mut now) = (Outliers::default(), Duration::ZERO);
+        let endpoints = endpoints(listed);
+        for (host, status, wait) in events {
+            now += Duration::from_secs(wait);
+            outliers.sweep(&policy, now);
+            let outcome = if status == 0 { Outcome::Failed } else { Outcome::Answered(status * 200) };
+            let address = endpoints[host % listed].address;
+            let before = outliers.out().count();
+            let ejected = outliers.report(&policy, address, outcome, listed, now);
+            let after = outliers.out().count();
+            prop_assert_eq!(after, before + usize::from(ejected));
+            prop_assert!(100 * after <= usize::from(percent) * listed, "{} of {} are out at {} %", after, listed, percent);
+        }
+        outliers.sweep(&policy, now + Duration::from_secs(100_000));
+        prop_assert!(outliers.is_clean());
+    }
+
+    /// However few of them are usable, and however they are spread: levels get 100 per cent together, and a level without any
+    /// usable endpoint nothing, as long as there is another.
+    #[test]
+    fn given_levels_in_any_state_then_all_requests_go_to_usable_endpoints(
+        levels in prop::collection::vec((1_usize..6, 0_u32..6), 1..5),
+        out in prop::collection::vec(any::<bool>(), 30),
+        draws in prop::collection::vec(any::<u64>(), 20),
+    ) {
+        let count: usize = levels.iter().map(|(ready, _)| ready).sum();
+        let endpoints = endpoints(count);
+        let mut place = 0..;
+        let plans = levels.iter().enumerate().map(|(level, (ready, unready))| {
+            let ready = place.by_ref().take(*ready).collect();
+            Plan { level, weight: 1, ready, unready: *unready }
+        });
+        let layout = Layout::new(plans.collect(), &endpoints, &LoadBalancer::Random);
+        let cut = layout.without(&endpoints, 0, |place| out[place]);
+        prop_assert_eq!(cut.levels().map(|(load, _)| load).sum::<u32>(), 100);
+        let any = (0..count).any(|place| !out[place]);
+        prop_assert_eq!(cut.is_empty(), !any);
+        for draw in draws {
+            let members = cut.draw(draw).map(|(group, ..)| group.members().to_vec()).unwrap_or_default();
+            prop_assert_eq!(members.is_empty(), !any);
+            prop_assert!(members.iter().all(|place| !out[usize::try_from(*place).expect("small")]));
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::cluster::{OutlierShown, PlaceShown, PoolShown};
 use super::policy::PolicyShown;
 use crate::decide::Request;
 use crate::enrol::Verdict;
@@ -128,6 +129,13 @@ pub struct Destination {
     pub endpoints: Vec<String>,
     /// None when there is no such cluster.
     pub load_balancer: Option<LoadBalancerShown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outlier_detection: Option<OutlierShown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_pool: Option<PoolShown>,
+    /// Where the places of endpoints make a difference.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub locality: Vec<PlaceShown>,
 }
 
 /// How an endpoint is chosen.

@@ -6,6 +6,7 @@
 mod answer;
 mod asked;
 mod capture;
+mod cluster;
 mod losers;
 mod policy;
 mod rules;
@@ -22,6 +23,7 @@ pub use answer::{
 };
 pub use asked::{Asked, Unanswerable, Who, Written};
 pub use capture::Capture;
+pub use cluster::{OutlierShown, PlaceShown, PoolShown};
 pub use policy::{AbortShown, DelayShown, FaultShown, MirrorShown, PolicyShown, RetriesShown};
 pub use url::{Header, Url};
 
@@ -256,6 +258,9 @@ fn destinations(table: &Table, route: &Route) -> Vec<Destination> {
             destination_rule: cluster.and_then(|cluster| cluster.destination_rule.as_deref().map(str::to_owned)),
             endpoints: cluster.map(|cluster| endpoints(cluster)).unwrap_or_default(),
             load_balancer: cluster.map(|cluster| balancer(&cluster.load_balancer)),
+            outlier_detection: cluster.and_then(|cluster| OutlierShown::of(cluster)),
+            connection_pool: cluster.and_then(|cluster| PoolShown::of(&cluster.connection_pool)),
+            locality: cluster.map(|cluster| PlaceShown::all(cluster)).unwrap_or_default(),
         }
     };
     legs.iter().map(shown).collect()

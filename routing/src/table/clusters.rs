@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::Scope;
 use super::destination_rules::Policy;
+use super::localities::Localities;
 use super::policy;
 use super::rules::View;
 use super::virtual_host::VirtualHost;
-use crate::balance::Keys;
+use crate::balance::layout::Layout;
 use crate::model::{
     ConnectionPool, Endpoint, HashKey, Hostname, Labels, LoadBalancer, LocalitySetting, OutlierDetection,
     PolicyDefaults, Protocol, Service, ServicePort, Subset, Warmup,
@@ -44,18 +46,38 @@ pub struct Cluster {
     pub endpoints: Arc<[Endpoint]>,
     /// Labels of the subset, which its endpoints carry.
     pub(crate) selector: Arc<Labels>,
-    pub(crate) keys: Option<Keys>,
+    /// Where the endpoints stand towards each other.
+    pub(crate) layout: Arc<Layout>,
+    /// Whose requests it takes.
+    pub(crate) client: Arc<Scope>,
 }
 
 impl Cluster {
     /// The same with other endpoints of the service's port, of which a subset takes its own.
     fn with_endpoints(&self, of_port: &[Endpoint]) -> Self {
+        let minimum = self.outlier_detection.as_ref().map_or(0, |policy| policy.min_health_percent);
         let selected = |endpoint: &&Endpoint| {
-            endpoint.ready && self.selector.iter().all(|(key, value)| endpoint.labels.get(key) == Some(value))
+            // With a panic threshold those that are not ready are not even listed, or a panic would make use of them.
+            (endpoint.ready || minimum == 0)
+                && self.selector.iter().all(|(key, value)| endpoint.labels.get(key) == Some(value))
         };
-        let endpoints: Arc<[Endpoint]> = of_port.iter().filter(selected).cloned().collect();
-        let keys = Keys::new(&self.load_balancer, &endpoints);
-        Self { endpoints, keys, ..self.clone() }
+        let listed: Vec<&Endpoint> = of_port.iter().filter(selected).collect();
+        let endpoints: Arc<[Endpoint]> = listed.iter().copied().filter(|endpoint| endpoint.ready).cloned().collect();
+        let fails_over = self.outlier_detection.is_some();
+        let localities = Localities { client: &self.client, setting: &self.locality, fails_over };
+        let layout = Layout::new(localities.plans(&listed), &endpoints, &self.load_balancer);
+        Self { endpoints, layout: Arc::new(layout), ..self.clone() }
+    }
+
+    /// Whether no endpoint takes part in it that is ready.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.layout.is_empty()
+    }
+
+    /// How many endpoints it has, ready or not, that take part in it.
+    pub(crate) fn listed(&self) -> usize {
+        self.layout.listed()
     }
 }
 
@@ -112,6 +134,7 @@ pub enum Target {
 /// Builds each cluster once.
 pub(super) struct Clusters<'v, 'w> {
     view: &'v View<'w>,
+    client: Arc<Scope>,
     policies: HashMap<Hostname, Arc<Policy<'w>>>,
     built: HashMap<(Hostname, u16, Option<Box<str>>), Target>,
     clusters: Vec<Arc<Cluster>>,
@@ -120,7 +143,14 @@ pub(super) struct Clusters<'v, 'w> {
 
 impl<'v, 'w> Clusters<'v, 'w> {
     pub(super) fn new(view: &'v View<'w>) -> Self {
-        Self { view, policies: HashMap::new(), built: HashMap::new(), clusters: Vec::new(), hosts: HashMap::new() }
+        Self {
+            view,
+            client: Arc::new(view.scope.clone()),
+            policies: HashMap::new(),
+            built: HashMap::new(),
+            clusters: Vec::new(),
+            hosts: HashMap::new(),
+        }
     }
 
     /// What [`Self::keep_host`] was given.
@@ -190,7 +220,7 @@ impl<'v, 'w> Clusters<'v, 'w> {
             },
         };
         let defaults = self.view.policy_defaults();
-        self.clusters.push(Arc::new(cluster(service, service_port, &policy, part, defaults)));
+        self.clusters.push(Arc::new(cluster(service, service_port, &policy, part, defaults, Arc::clone(&self.client))));
         Target::Cluster(ClusterId(self.clusters.len() - 1))
     }
 }
@@ -201,6 +231,7 @@ fn cluster(
     policy: &Policy<'_>,
     subset: Option<&Subset>,
     defaults: &PolicyDefaults,
+    client: Arc<Scope>,
 ) -> Cluster {
     let composed = policy::compose(policy.traffic, subset.map(|subset| &subset.policy), port.number, defaults);
     let name = format!("outbound|{}|{}|{}", port.number, subset.map_or("", |subset| &subset.name), service.host);
@@ -219,7 +250,8 @@ fn cluster(
         original_destination: composed.original_destination || service.addresses.is_empty(),
         endpoints: Arc::default(),
         selector: subset.map(|subset| Arc::new(subset.labels.clone())).unwrap_or_default(),
-        keys: None,
+        layout: Arc::default(),
+        client,
     };
     bare.with_endpoints(&port.endpoints)
 }

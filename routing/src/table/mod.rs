@@ -10,6 +10,7 @@ mod destination_rules;
 mod domains;
 mod effects;
 mod lens;
+mod localities;
 mod mirrors;
 mod policy;
 mod rules;

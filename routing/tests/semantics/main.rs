@@ -2,6 +2,7 @@
 //! that it holds us to, `s3_5_…`, or `q…` where the statement is a quirk of the code.
 
 mod ask;
+mod places;
 mod s1_2_mirrors;
 mod s1_6_destination_rules;
 mod s2_7_broken_destinations;
@@ -11,5 +12,9 @@ mod s3_9_faults;
 mod s4_1_selection;
 mod s4_2_merging;
 mod s4_3_composition;
+mod s4_4_defaults;
 mod s4_5_consistent_hash;
+mod s4_6_outlier_detection;
+mod s4_7_overflow;
+mod s4_8_locality;
 mod shop;
