@@ -1,25 +1,61 @@
 //! Whom a VirtualService applies to: mesh clients, gateways, pods that are not captured.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::input::{Input, namespace};
+use super::input::Input;
 use super::routes::destinations;
-use super::{Findings, Level, code, list};
+use super::sight::Sight;
+use super::{Findings, Level, SHOWN, code, list, list_of};
 use crate::enrol::enrol;
 use crate::manifest::Unread;
-use crate::model::{HostPattern, Hostname, Pod, VirtualService};
+use crate::model::{HostPattern, Hostname, ObjectRef, VirtualService};
 
-pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
+pub(super) fn find(sight: &Sight<'_>, findings: &mut Findings) {
+    let input = sight.input();
+    let outside = Outside::new(input);
+    let at_gateways = AtGateways::new(input);
     for rule in &input.world.virtual_services {
         if rule.mesh {
-            unmeshed(input, rule, findings);
-            routes_of_gateway_api(input, rule, findings);
-            at_gateways(input, rule, findings);
+            unmeshed(sight, rule, &outside, findings);
+            at_gateways.find(input, rule, findings);
         } else {
             gateway_only(input, rule, findings);
         }
+    }
+    routes_of_gateway_api(sight, findings);
+}
+
+/// Pods that are not captured and might be clients all the same, by namespace and name.
+struct Outside(BTreeMap<Arc<str>, BTreeSet<Arc<str>>>);
+
+impl Outside {
+    fn new(input: &Input<'_>) -> Self {
+        let mut pods: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = BTreeMap::new();
+        for pod in &input.world.pods {
+            let verdict = enrol(pod, input.namespace(&pod.namespace));
+            // A pod with another proxy obeys that one; one of a system namespace or that is done is no client.
+            let elsewhere = ["Sidecar", "Ambient", "Gateway", "Completed", "SystemNamespace"].contains(&verdict.reason);
+            if !verdict.captured && !elsewhere {
+                pods.entry(Arc::clone(&pod.namespace)).or_default().insert(Arc::clone(&pod.name));
+            }
+        }
+        Self(pods)
+    }
+
+    /// Those that see a rule and are not among `servers`: a few of them, and how many there are.
+    fn clients(&self, rule: &VirtualService, servers: &BTreeSet<&str>) -> (Vec<String>, usize) {
+        let seeing = self.0.iter().filter(|(namespace, _)| rule.export_to.reaches(namespace));
+        let count: usize = seeing.clone().map(|(_, pods)| pods.len()).sum();
+        let known = servers.iter().filter(|server| {
+            let (namespace, pod) = server.split_once('/').unwrap_or_default();
+            rule.export_to.reaches(namespace) && self.0.get(namespace).is_some_and(|pods| pods.contains(pod))
+        });
+        let names = seeing.flat_map(|(namespace, pods)| pods.iter().map(move |pod| format!("{namespace}/{pod}")));
+        let few = names.filter(|name| !servers.contains(&**name)).take(SHOWN).collect();
+        (few, count - known.count())
     }
 }
 
@@ -36,41 +72,39 @@ fn gateway_only(input: &Input<'_>, rule: &VirtualService, findings: &mut Finding
 }
 
 /// Pods that see the hosts and decide by kube-proxy; the hosts' own endpoints are no clients of theirs.
-fn unmeshed(input: &Input<'_>, rule: &VirtualService, findings: &mut Findings) {
-    let covered =
-        input.world.services.iter().filter(|service| rule.hosts.iter().any(|host| host.covers(&service.host)));
+fn unmeshed(sight: &Sight<'_>, rule: &VirtualService, outside: &Outside, findings: &mut Findings) {
+    let input = sight.input();
+    let covered = rule.hosts.iter().flat_map(|host| sight.covered(host));
     let ports: Vec<_> = covered.flat_map(|service| &service.ports).collect();
     if ports.is_empty() {
         return;
     }
     let servers: BTreeSet<&str> =
         ports.iter().flat_map(|port| port.endpoints.iter()).filter_map(|endpoint| endpoint.pod.as_deref()).collect();
-    let outside = |pod: &&Pod| {
-        let verdict = enrol(pod, namespace(&input.world, &pod.namespace));
-        // A pod with another proxy obeys that one; one of a system namespace or that is done is no client.
-        let elsewhere = ["Sidecar", "Ambient", "Gateway", "Completed", "SystemNamespace"].contains(&verdict.reason);
-        !verdict.captured && !elsewhere && rule.export_to.reaches(&pod.namespace)
-    };
-    let pods = input.world.pods.iter().filter(outside).map(|pod| format!("{}/{}", pod.namespace, pod.name));
-    let pods: BTreeSet<String> = pods.filter(|name| !servers.contains(&**name)).collect();
-    if !pods.is_empty() {
+    let (few, count) = outside.clients(rule, &servers);
+    if count > 0 {
         let place = input.place(&rule.object, "spec.hosts");
-        let problem =
-            format!("pods that are not captured see this host, and the rule does not apply to them: {}", list(&pods));
+        let problem = format!(
+            "pods that are not captured see this host, and the rule does not apply to them: {}",
+            list_of(few, count)
+        );
         findings.add(&code::UNMESHED_CLIENT, place, problem, "mark those that are its clients");
     }
 }
 
-fn routes_of_gateway_api(input: &Input<'_>, rule: &VirtualService, findings: &mut Findings) {
+fn routes_of_gateway_api(sight: &Sight<'_>, findings: &mut Findings) {
+    let input = sight.input();
     for route in input.unread.iter().filter(|unread| unread.kind == "HTTPRoute") {
         for parent in parents(route) {
-            for (index, _) in rule.hosts.iter().enumerate().filter(|(_, host)| host.covers(&parent)) {
-                let path = format!("spec.hosts[{index}]");
-                let problem = format!(
-                    "{parent} also has HTTPRoute {}/{}: Istio does not define which applies",
-                    route.namespace, route.name
-                );
-                findings.add(&code::TWO_KINDS, input.place(&rule.object, &path), problem, "keep one of them");
+            for rule in sight.rules_for(&parent) {
+                for (index, _) in rule.hosts.iter().enumerate().filter(|(_, host)| host.covers(&parent)) {
+                    let path = format!("spec.hosts[{index}]");
+                    let problem = format!(
+                        "{parent} also has HTTPRoute {}/{}: Istio does not define which applies",
+                        route.namespace, route.name
+                    );
+                    findings.add(&code::TWO_KINDS, input.place(&rule.object, &path), problem, "keep one of them");
+                }
             }
         }
     }
@@ -89,30 +123,43 @@ fn parents(route: &Unread) -> Vec<Hostname> {
         .collect()
 }
 
-/// Subsets that this object picks for mesh clients alone, of a host that another object routes to from a gateway.
-fn at_gateways(input: &Input<'_>, rule: &VirtualService, findings: &mut Findings) {
-    if at_a_gateway(rule) {
-        return;
+/// Rules that are bound to a gateway and route to the whole of a host, by that host.
+struct AtGateways<'i>(HashMap<&'i Hostname, Vec<&'i VirtualService>>);
+
+impl<'i> AtGateways<'i> {
+    fn new(input: &'i Input<'_>) -> Self {
+        let mut whole: HashMap<&Hostname, Vec<&VirtualService>> = HashMap::new();
+        for rule in input.world.virtual_services.iter().filter(|rule| at_a_gateway(rule)) {
+            let routes = (0..rule.http.len()).flat_map(|index| destinations(input, rule, index));
+            let hosts = routes.filter(|(_, destination)| destination.subset.is_none());
+            let hosts: BTreeSet<&Hostname> = hosts.map(|(_, destination)| &destination.host).collect();
+            hosts.into_iter().for_each(|host| whole.entry(host).or_default().push(rule));
+        }
+        Self(whole)
     }
-    let picked = (0..rule.http.len()).find_map(|index| {
-        let routes = destinations(input, rule, index);
-        let (route, _) = routes.into_iter().find(|(_, destination)| {
-            let own = rule.hosts.iter().any(|host| *host == HostPattern::Exact(destination.host.clone()));
-            own && destination.subset.is_some()
-        })?;
-        Some(format!("spec.http[{index}].route[{route}].destination.subset"))
-    });
-    let Some(path) = picked else { return };
-    for other in input.world.virtual_services.iter().filter(|other| at_a_gateway(other)) {
-        let whole =
-            (0..other.http.len()).flat_map(|index| destinations(input, other, index)).any(|(_, destination)| {
-                destination.subset.is_none() && rule.hosts.contains(&HostPattern::Exact(destination.host.clone()))
-            });
-        if whole {
-            let problem = format!(
-                "has no effect on requests through the gateways of {}, which routes to the whole host",
-                other.object
-            );
+
+    /// Subsets that an object picks for mesh clients alone, of a host that another object routes to from a gateway.
+    fn find(&self, input: &Input<'_>, rule: &VirtualService, findings: &mut Findings) {
+        if at_a_gateway(rule) || self.0.is_empty() {
+            return;
+        }
+        let picked = (0..rule.http.len()).find_map(|index| {
+            let routes = destinations(input, rule, index);
+            let (route, _) = routes.into_iter().find(|(_, destination)| {
+                let own = rule.hosts.iter().any(|host| *host == HostPattern::Exact(destination.host.clone()));
+                own && destination.subset.is_some()
+            })?;
+            Some(format!("spec.http[{index}].route[{route}].destination.subset"))
+        });
+        let Some(path) = picked else { return };
+        let hosts = rule.hosts.iter().filter_map(|host| match host {
+            HostPattern::Exact(host) => self.0.get(host),
+            HostPattern::Suffix(_) | HostPattern::Any => None,
+        });
+        let others: BTreeSet<&ObjectRef> = hosts.flatten().map(|other| &other.object).collect();
+        for other in others {
+            let problem =
+                format!("has no effect on requests through the gateways of {other}, which routes to the whole host");
             let remedy = "add the gateway to this object's gateways, or the subset to the other's routes";
             findings.add(&code::NO_EFFECT_AT_GATEWAY, input.place(&rule.object, &path), problem, remedy);
         }

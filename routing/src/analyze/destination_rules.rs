@@ -4,22 +4,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::input::Input;
+use super::sight::Sight;
 use super::{Findings, code, list};
-use crate::model::{DestinationRule, HostPattern, Labels, Service};
-use crate::table::look;
+use crate::model::{DestinationRule, HostPattern, Labels, ObjectRef, Service};
+use crate::table::Lens;
 
 /// Where rules of last resort live.
 const ROOT_NAMESPACE: &str = "istio-system";
 
-pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
-    let covered: Vec<Vec<&Service>> = input.world.destination_rules.iter().map(|rule| covered(input, rule)).collect();
-    let used = used(input, &covered);
-    for (index, (rule, services)) in input.world.destination_rules.iter().zip(&covered).enumerate() {
+/// Rules of which some client uses some part.
+#[derive(Default)]
+pub(super) struct Used(BTreeSet<ObjectRef>);
+
+impl Used {
+    /// Which rules a client uses for a service.
+    pub(super) fn look(&mut self, service: &Service, lens: &Lens<'_, '_>) {
+        let (rules, _) = lens.subsets(service);
+        for rule in rules {
+            if !self.0.contains(rule) {
+                self.0.insert(rule.clone());
+            }
+        }
+    }
+}
+
+pub(super) fn find(sight: &Sight<'_>, used: &Used, findings: &mut Findings) {
+    let input = sight.input();
+    for rule in &input.world.destination_rules {
+        let services = sight.covered(&rule.host);
         if services.is_empty() {
             unknown_host(input, rule, findings);
             continue;
         }
-        if !consulted(input, rule, services) {
+        if !consulted(input, rule, &services) {
             let homes: BTreeSet<&Arc<str>> = services.iter().map(|service| &service.namespace).collect();
             let problem = format!(
                 "nobody looks for a rule for {} in namespace {}: it is neither the service's ({}) nor {ROOT_NAMESPACE}, and no captured pod lives there",
@@ -29,7 +46,7 @@ pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
             );
             let place = input.place(&rule.object, "metadata.namespace");
             findings.add(&code::NAMESPACE_NOT_CONSULTED, place, problem, "move the object to the service's namespace");
-        } else if !used.contains(&index) && !exported(input, rule) {
+        } else if !used.0.contains(&rule.object) && !exported(sight, rule) {
             let problem = "no client finds the object: it is exported to namespaces that look elsewhere";
             let place = input.place(&rule.object, "spec.exportTo");
             findings.add(
@@ -39,33 +56,14 @@ pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
                 "export it to its own namespace (\".\") or to the clients'",
             );
         }
-        port_level(input, rule, services, findings);
+        port_level(input, rule, &services, findings);
     }
     merged(input, findings);
 }
 
-fn covered<'i>(input: &'i Input<'_>, rule: &DestinationRule) -> Vec<&'i Service> {
-    input.world.services.iter().filter(|service| rule.host.covers(&service.host)).collect()
-}
-
-/// Positions of rules of which some client uses some part.
-fn used(input: &Input<'_>, covered: &[Vec<&Service>]) -> BTreeSet<usize> {
-    let mut used = BTreeSet::new();
-    for scope in &input.scopes {
-        look(&input.world, scope, |lens| {
-            for (index, rule) in input.world.destination_rules.iter().enumerate() {
-                if !used.contains(&index) && covered[index].iter().any(|service| lens.uses(rule, service)) {
-                    used.insert(index);
-                }
-            }
-        });
-    }
-    used
-}
-
 /// Whether a client exists that both sees the rule and looks in its namespace.
-fn exported(input: &Input<'_>, rule: &DestinationRule) -> bool {
-    input.scopes.iter().any(|scope| rule.export_to.reaches(&scope.namespace))
+fn exported(sight: &Sight<'_>, rule: &DestinationRule) -> bool {
+    sight.namespaces().iter().any(|namespace| rule.export_to.reaches(namespace))
 }
 
 /// Whether the rule's namespace is a client's, as far as captured pods are known, a service's, or the root namespace.

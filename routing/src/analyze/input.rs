@@ -7,8 +7,7 @@ use super::{Findings, Place, code};
 use crate::enrol::enrol;
 use crate::fault::Source;
 use crate::manifest::{self, Manifest, Parsed, Unread};
-use crate::model::{ExportTo, Hostname, Kind, Labels, Namespace, ObjectRef, Pod, Service, VirtualService, World};
-use crate::table::Scope;
+use crate::model::{Hostname, Kind, Labels, Namespace, ObjectRef, Pod, Service, World};
 use crate::validate::{Validated, validate};
 
 /// What the texts say, object by object.
@@ -47,11 +46,10 @@ impl Texts {
 /// Everything the families of findings look at.
 pub(super) struct Input<'t> {
     pub(super) world: World,
-    /// Clients that rules may tell apart; each rule that anybody sees is seen by one of them.
-    pub(super) scopes: Vec<Scope>,
     /// Namespaces where a captured pod lives.
     pub(super) captured: BTreeSet<Arc<str>>,
     pub(super) unread: Vec<&'t Unread>,
+    namespaces: HashMap<Arc<str>, Namespace>,
     manifests: HashMap<&'t ObjectRef, &'t Manifest>,
     services: HashMap<Hostname, usize>,
 }
@@ -59,7 +57,9 @@ pub(super) struct Input<'t> {
 impl<'t> Input<'t> {
     pub(super) fn new(texts: &'t Texts, findings: &mut Findings) -> Self {
         let world = World::assemble(texts.validated.iter().filter_map(|(_, validated)| validated.valid.as_ref()));
-        let captured = world.pods.iter().filter(|pod| enrol(pod, namespace(&world, &pod.namespace)).captured);
+        let namespaces: HashMap<Arc<str>, Namespace> =
+            world.namespaces.iter().map(|namespace| (Arc::clone(&namespace.name), namespace.clone())).collect();
+        let captured = world.pods.iter().filter(|pod| enrol(pod, namespaces.get(&pod.namespace)).captured);
         let captured: BTreeSet<Arc<str>> = captured.map(|pod| Arc::clone(&pod.namespace)).collect();
         for (manifest, first) in &texts.repeated {
             let object = &manifest.object;
@@ -75,7 +75,7 @@ impl<'t> Input<'t> {
         let services = world.services.iter().enumerate().map(|(index, service)| (service.host.clone(), index));
         Self {
             services: services.collect(),
-            scopes: scopes(&world, &captured),
+            namespaces,
             world,
             captured,
             unread: texts.parsed.iter().flat_map(|parsed| &parsed.unread).collect(),
@@ -93,6 +93,11 @@ impl<'t> Input<'t> {
         let reference = self.manifests.get(object).map(|manifest| manifest.place(path));
         let reference = reference.unwrap_or(Source { file: "".into(), line: 1, column: 1 });
         Place { object: Some(object), origin: object.to_string(), path, reference }
+    }
+
+    /// The object of a namespace.
+    pub(super) fn namespace(&self, name: &str) -> Option<&Namespace> {
+        self.namespaces.get(name)
     }
 
     /// Objects of a kind, valid or not, in order of name.
@@ -116,11 +121,6 @@ impl<'t> Input<'t> {
     }
 }
 
-/// The object of a namespace.
-pub(super) fn namespace<'w>(world: &'w World, name: &str) -> Option<&'w Namespace> {
-    world.namespaces.iter().find(|namespace| &*namespace.name == name)
-}
-
 /// What marks of a namespace do to a pod that has none of its own.
 pub(super) fn plain_pod(namespace: &Arc<str>) -> Pod {
     Pod {
@@ -136,51 +136,4 @@ pub(super) fn plain_pod(namespace: &Arc<str>) -> Pod {
         completed: false,
         ready: true,
     }
-}
-
-/// The clients that rules may tell apart. Where captured pods are known, clients live in their namespaces; otherwise in any
-/// that has something but destination rules. Namespaces that a rule names count always. Those that no rule can tell from
-/// another are represented by one.
-fn scopes(world: &World, captured: &BTreeSet<Arc<str>>) -> Vec<Scope> {
-    let mut named: BTreeSet<Arc<str>> = BTreeSet::new();
-    let mut labels: BTreeSet<Labels> = BTreeSet::from([Labels::new()]);
-    for rule in &world.virtual_services {
-        named.extend(exported(&rule.export_to).iter().cloned());
-        for entry in rule.http.iter().flat_map(|http| &http.matches) {
-            named.extend(entry.source_namespace.as_deref().map(Arc::from));
-            labels.insert(entry.source_labels.clone());
-        }
-    }
-    let living: BTreeSet<Arc<str>> = if captured.is_empty() { inhabited(world) } else { captured.clone() };
-    let mut distinct: BTreeSet<&Arc<str>> = world.virtual_services.iter().map(|rule| &rule.object.namespace).collect();
-    for rule in &world.destination_rules {
-        labels.extend(rule.selector.clone());
-        distinct.insert(&rule.object.namespace);
-        distinct.extend(exported(&rule.export_to));
-    }
-    distinct.extend(world.services.iter().flat_map(|service| exported(&service.export_to)));
-    let alike = living.iter().find(|name| !distinct.contains(name)).cloned();
-    let mut namespaces: BTreeSet<Arc<str>> = living.iter().filter(|name| distinct.contains(name)).cloned().collect();
-    namespaces.extend(alike.into_iter().chain(named));
-    let scope = |namespace: &Arc<str>, labels: &Labels| Scope::new(Arc::clone(namespace), Arc::new(labels.clone()));
-    namespaces.iter().flat_map(|namespace| labels.iter().map(move |labels| scope(namespace, labels))).collect()
-}
-
-fn exported(export_to: &ExportTo) -> &[Arc<str>] {
-    match export_to {
-        ExportTo::All => &[],
-        ExportTo::Namespaces(names) => names,
-    }
-}
-
-fn inhabited(world: &World) -> BTreeSet<Arc<str>> {
-    let of_rules = world.virtual_services.iter().map(|rule: &VirtualService| &rule.object.namespace);
-    let of_services = world.services.iter().map(|service| &service.namespace);
-    let of_pods = world.pods.iter().map(|pod| &pod.namespace);
-    let declared = world.namespaces.iter().map(|namespace| &namespace.name);
-    let mut all: BTreeSet<Arc<str>> = of_rules.chain(of_services).chain(of_pods).chain(declared).cloned().collect();
-    if all.is_empty() {
-        all.insert("default".into());
-    }
-    all
 }

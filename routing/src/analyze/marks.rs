@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use self::annotations::{Annotation, known};
-use super::input::{Input, namespace, plain_pod};
+use super::input::{Input, plain_pod};
 use super::{Findings, code};
 use crate::enrol::{Verdict, enrol};
 use crate::manifest::Manifest;
@@ -30,7 +30,7 @@ pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
 
 /// What the namespace's marks do to a pod without marks.
 fn of_plain(input: &Input<'_>, name: &Arc<str>) -> Verdict {
-    enrol(&plain_pod(name), namespace(&input.world, name))
+    enrol(&plain_pod(name), input.namespace(name))
 }
 
 fn of_namespace(input: &Input<'_>, object: &ObjectRef, findings: &mut Findings) {
@@ -48,7 +48,7 @@ fn of_namespace(input: &Input<'_>, object: &ObjectRef, findings: &mut Findings) 
             remedy,
         );
     }
-    let labels = namespace(&input.world, name).map(|namespace| &namespace.labels);
+    let labels = input.namespace(name).map(|namespace| &namespace.labels);
     if labels.is_some_and(|labels| labels.contains_key("istio-injection") && labels.contains_key("istio.io/rev")) {
         let place = input.place(object, "metadata.labels.istio.io/rev");
         let problem = "stands beside istio-injection, which decides: the revision is ignored";
@@ -61,9 +61,9 @@ fn of_pod(input: &Input<'_>, pod: &Pod, findings: &mut Findings) {
     let marked = |pod: &Pod| {
         // What the pod's and its namespace's marks ask for, were it an ordinary pod of an ordinary namespace.
         let ordinary = Pod { host_network: false, namespace: "ordinary".into(), ..pod.clone() };
-        enrol(&ordinary, namespace(&input.world, &pod.namespace)).captured
+        enrol(&ordinary, input.namespace(&pod.namespace)).captured
     };
-    let verdict = enrol(pod, namespace(&input.world, &pod.namespace));
+    let verdict = enrol(pod, input.namespace(&pod.namespace));
     let (path, why) = match verdict.reason {
         "HostNetwork" => ("spec.hostNetwork", "it uses the node's network"),
         "SystemNamespace" => ("metadata.namespace", "its namespace is a system namespace"),

@@ -14,6 +14,7 @@ mod ownership;
 mod ports;
 mod references;
 mod routes;
+mod sight;
 mod subsets;
 mod suppress;
 #[cfg(test)]
@@ -27,7 +28,11 @@ use crate::model::ObjectRef;
 pub use code::{CODES, Code, markdown};
 pub use suppress::Suppression;
 
+use destination_rules::Used;
 use input::{Input, Texts};
+use ownership::Ownership;
+use references::Broken;
+use sight::{Sight, Subject};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,12 +92,8 @@ pub fn analyze<'t>(texts: impl IntoIterator<Item = (&'t str, &'t str)>) -> Analy
     let mut findings = Findings::default();
     fields::find(&texts, &mut findings);
     let input = Input::new(&texts, &mut findings);
-    references::find(&input, &mut findings);
+    seen_by_clients(&Sight::new(&input), &mut findings);
     routes::find(&input, &mut findings);
-    ownership::find(&input, &mut findings);
-    destination_rules::find(&input, &mut findings);
-    subsets::find(&input, &mut findings);
-    clients::find(&input, &mut findings);
     ports::find(&input, &mut findings);
     marks::find(&input, &mut findings);
     let mut findings = findings.0;
@@ -102,6 +103,28 @@ pub fn analyze<'t>(texts: impl IntoIterator<Item = (&'t str, &'t str)>) -> Analy
     });
     findings.dedup();
     Analysis { findings, objects: texts.objects() }
+}
+
+/// What depends on who sees what.
+fn seen_by_clients(sight: &Sight<'_>, findings: &mut Findings) {
+    let (mut broken, mut ownership, mut used) = (Broken::default(), Ownership::default(), Used::default());
+    sight.look(|subject, lens, clients| match subject {
+        Subject::Rule(place) => {
+            ownership.look_at_rule(sight, place, lens);
+            broken.look(sight, place, lens, clients);
+        }
+        Subject::Service(place) => {
+            let service = &sight.input().world.services[place];
+            ownership.look_at_service(sight, service, lens, clients);
+            used.look(service, lens);
+        }
+        Subject::Name(name) => ownership.look_at_name(sight, name, lens, clients),
+    });
+    broken.find(sight, findings);
+    ownership.find(sight, findings);
+    destination_rules::find(sight, &used, findings);
+    subsets::find(sight, findings);
+    clients::find(sight, findings);
 }
 
 /// Findings as they come.
@@ -146,12 +169,19 @@ impl Findings {
     }
 }
 
+/// Number of names that a sentence has at most.
+const SHOWN: usize = 5;
+
 /// Names as a sentence has them: `a, b and 3 more`.
 fn list<T: fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
-    const SHOWN: usize = 5;
-    let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
-    match names.len().checked_sub(SHOWN) {
-        None | Some(0) => names.join(", "),
-        Some(more) => format!("{} and {more} more", names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ")),
-    }
+    let mut names = names.into_iter();
+    let few: Vec<String> = names.by_ref().take(SHOWN).map(|name| name.to_string()).collect();
+    let count = few.len() + names.count();
+    list_of(few, count)
+}
+
+/// The first of `count` names as a sentence has them.
+fn list_of(few: Vec<String>, count: usize) -> String {
+    let shown = few.join(", ");
+    if count > few.len() { format!("{shown} and {} more", count - few.len()) } else { shown }
 }

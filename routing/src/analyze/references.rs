@@ -4,13 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::input::Input;
-use super::routes::{destinations, ports};
+use super::routes::destinations;
+use super::sight::{Clients, Sight};
 use super::{Findings, Level, code, list};
 use crate::model::{Destination, HostPattern, Service, VirtualService};
-use crate::table::{Lens, Target, look};
+use crate::table::{Lens, Target};
 
-/// What is wrong with a destination, for clients of which namespaces.
-type Broken = BTreeMap<(Arc<str>, usize, usize, Cause), BTreeSet<Arc<str>>>;
+/// What is wrong with the destinations of VirtualServices, for clients of which namespaces.
+#[derive(Default)]
+pub(super) struct Broken(BTreeMap<(usize, At, Cause), BTreeSet<Arc<str>>>);
+
+/// Positions in `spec.http` and in its `route`.
+type At = (usize, usize);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Cause {
@@ -21,63 +26,61 @@ enum Cause {
     Subset(Vec<String>, Vec<String>),
 }
 
-pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
-    let mut broken = Broken::new();
-    for scope in &input.scopes {
-        look(&input.world, scope, |lens| {
-            for rule in lens.virtual_services().to_vec() {
-                of_rule(input, rule, &scope.namespace, lens, &mut broken);
-            }
-        });
-    }
-    for rule in &input.world.virtual_services {
-        let name: Arc<str> = format!("{}/{}", rule.object.namespace, rule.object.name).into();
-        let seen = seen_by(input, rule);
-        for ((owner, index, route, cause), namespaces) in &broken {
-            if *owner == name {
-                let written = destinations(input, rule, *index);
-                let Some(destination) = written.iter().find(|(at, _)| at == route).map(|(_, found)| *found) else {
-                    continue;
-                };
-                let path = format!("spec.http[{index}].route[{route}].destination");
-                let who = if namespaces.len() == seen {
-                    String::new()
-                } else {
-                    format!(" for clients in {}", list(namespaces))
-                };
-                report(input, rule, destination, &path, cause, &who, findings);
+impl Broken {
+    /// Follows the destinations of the rule at a place, for a client.
+    pub(super) fn look(&mut self, sight: &Sight<'_>, place: usize, lens: &mut Lens<'_, '_>, clients: &Clients<'_>) {
+        let input = sight.input();
+        let rule = &input.world.virtual_services[place];
+        if !lens.sees(rule) {
+            return;
+        }
+        for port in sight.ports(place) {
+            for index in lens.live(rule, *port) {
+                for (route, destination) in destinations(input, rule, index) {
+                    if let Some(cause) = broken(destination, *port, lens) {
+                        let namespaces = self.0.entry((place, (index, route), cause)).or_default();
+                        let seeing = |name: &&Arc<str>| rule.export_to.reaches(name);
+                        namespaces.extend(clients.namespaces().filter(seeing).cloned());
+                    }
+                }
             }
         }
-        hosts(input, rule, findings);
     }
-    gateways(input, findings);
+
+    /// What was found, and what there is to say about hosts and gateways.
+    pub(super) fn find(self, sight: &Sight<'_>, findings: &mut Findings) {
+        let input = sight.input();
+        for ((place, (index, route), cause), namespaces) in &self.0 {
+            let rule = &input.world.virtual_services[*place];
+            let written = destinations(input, rule, *index);
+            let Some(destination) = written.iter().find(|(at, _)| at == route).map(|(_, found)| *found) else {
+                continue;
+            };
+            let path = format!("spec.http[{index}].route[{route}].destination");
+            let seen = sight.namespaces().iter().filter(|namespace| rule.export_to.reaches(namespace)).count();
+            let all = namespaces.len() == seen;
+            let who = if all { String::new() } else { format!(" for clients in {}", list(namespaces)) };
+            report(input, rule, destination, &path, cause, &who, findings);
+        }
+        for rule in &input.world.virtual_services {
+            hosts(input, rule, findings);
+        }
+        gateways(input, findings);
+    }
 }
 
-/// Number of client namespaces that see a rule.
-fn seen_by(input: &Input<'_>, rule: &VirtualService) -> usize {
-    let all = input.scopes.iter().map(|scope| &scope.namespace).filter(|namespace| rule.export_to.reaches(namespace));
-    all.collect::<BTreeSet<_>>().len()
-}
-
-fn of_rule(input: &Input<'_>, rule: &VirtualService, client: &Arc<str>, lens: &mut Lens<'_, '_>, broken: &mut Broken) {
-    let name: Arc<str> = format!("{}/{}", rule.object.namespace, rule.object.name).into();
-    for port in ports(input, rule) {
-        for index in lens.live(rule, port) {
-            for (route, destination) in destinations(input, rule, index) {
-                let number = destination.port.unwrap_or(port);
-                let cause = match lens.target(&destination.host, number, destination.subset.as_deref()) {
-                    Target::Cluster(_) => continue,
-                    Target::UnknownHost if lens.service(&destination.host).is_none() => Cause::Host,
-                    Target::UnknownHost => Cause::Port(number, destination.port.is_some()),
-                    Target::UnknownSubset => {
-                        let known = lens.service(&destination.host).map(|service| lens.subsets(service));
-                        let (rules, subsets) = known.unwrap_or_default();
-                        let rules = rules.into_iter().map(ToString::to_string).collect();
-                        Cause::Subset(rules, subsets.into_iter().map(str::to_owned).collect())
-                    }
-                };
-                broken.entry((Arc::clone(&name), index, route, cause)).or_default().insert(Arc::clone(client));
-            }
+/// Why requests that come in at a port do not get through to a destination.
+fn broken(destination: &Destination, port: u16, lens: &mut Lens<'_, '_>) -> Option<Cause> {
+    let number = destination.port.unwrap_or(port);
+    match lens.target(&destination.host, number, destination.subset.as_deref()) {
+        Target::Cluster(_) => None,
+        Target::UnknownHost if lens.service(&destination.host).is_none() => Some(Cause::Host),
+        Target::UnknownHost => Some(Cause::Port(number, destination.port.is_some())),
+        Target::UnknownSubset => {
+            let known = lens.service(&destination.host).map(|service| lens.subsets(service));
+            let (rules, subsets) = known.unwrap_or_default();
+            let rules = rules.into_iter().map(ToString::to_string).collect();
+            Some(Cause::Subset(rules, subsets.into_iter().map(str::to_owned).collect()))
         }
     }
 }

@@ -9,10 +9,7 @@ use serde_json::Value;
 use self::covers::covers;
 use super::input::Input;
 use super::{Findings, code};
-use crate::model::{Destination, HostPattern, HttpMatch, HttpRule, Protocol, Split, VirtualService};
-
-/// The port on which names live that are no service's.
-const PLAIN_HTTP: u16 = 80;
+use crate::model::{Destination, HttpMatch, HttpRule, Protocol, Split, VirtualService};
 
 pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
     for rule in &input.world.virtual_services {
@@ -21,21 +18,6 @@ pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
             weights(input, rule, index, findings);
         }
     }
-}
-
-/// Ports on which clients may meet the rule.
-pub(super) fn ports(input: &Input<'_>, rule: &VirtualService) -> BTreeSet<u16> {
-    let mut ports = BTreeSet::new();
-    for host in &rule.hosts {
-        let covered = input.world.services.iter().filter(|service| host.covers(&service.host));
-        let routed = covered.flat_map(|service| &service.ports).filter(|port| is_routed(port.protocol));
-        ports.extend(routed.map(|port| port.number));
-        let known = matches!(host, HostPattern::Exact(name) if input.service(name).is_some());
-        if !known {
-            ports.insert(PLAIN_HTTP);
-        }
-    }
-    ports
 }
 
 /// Whether `http` routes apply on a port.

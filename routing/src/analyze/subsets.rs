@@ -1,18 +1,23 @@
 //! Subsets that select nothing, and those that nothing routes to.
 
-use std::collections::BTreeSet;
+use std::collections::{HashMap, HashSet};
 
 use super::input::Input;
+use super::sight::Sight;
 use super::{Findings, Level, code};
-use crate::model::{DestinationRule, Endpoint, Hostname, HttpRule, Service, Split, Subset};
+use crate::model::{DestinationRule, Endpoint, HostPattern, Hostname, Service, Split, Subset};
 
-pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
+pub(super) fn find(sight: &Sight<'_>, findings: &mut Findings) {
+    let input = sight.input();
     let routed = routed(input);
     for rule in &input.world.destination_rules {
-        let services: Vec<&Service> =
-            input.world.services.iter().filter(|service| rule.host.covers(&service.host)).collect();
+        let services = sight.covered(&rule.host);
         for (index, subset) in rule.subsets.iter().enumerate() {
-            let leads_here = routed.iter().any(|(host, name)| *name == &*subset.name && rule.host.covers(host));
+            let hosts = routed.get(&*subset.name);
+            let leads_here = hosts.is_some_and(|hosts| match &rule.host {
+                HostPattern::Exact(host) => hosts.contains(host),
+                HostPattern::Suffix(_) | HostPattern::Any => hosts.iter().any(|host| rule.host.covers(host)),
+            });
             if !leads_here {
                 never_routed(input, rule, index, subset, findings);
             }
@@ -21,14 +26,18 @@ pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
     }
 }
 
-/// Every subset that some route names, by whatever client.
-fn routed<'i>(input: &'i Input<'_>) -> BTreeSet<(&'i Hostname, &'i str)> {
-    let splits = input.world.virtual_services.iter().flat_map(|rule| &rule.http).filter_map(HttpRule::split);
-    let destinations = splits.flat_map(|split| match split {
-        Split::Sole(destination) => vec![destination],
-        Split::Weighted(destinations) => destinations.iter().map(|(_, destination)| destination).collect(),
-    });
-    destinations.filter_map(|destination| Some((&destination.host, destination.subset.as_deref()?))).collect()
+/// Every subset that some route or mirror names, by whatever client, with the hosts it is named for.
+fn routed<'i>(input: &'i Input<'_>) -> HashMap<&'i str, HashSet<&'i Hostname>> {
+    let mut routed: HashMap<&str, HashSet<&Hostname>> = HashMap::new();
+    for rule in input.world.virtual_services.iter().flat_map(|rule| &rule.http) {
+        let split = rule.split().into_iter().flat_map(Split::destinations).map(|(_, destination)| destination);
+        for destination in split.chain(rule.mirrors.iter().map(|mirror| &mirror.destination)) {
+            if let Some(subset) = destination.subset.as_deref() {
+                routed.entry(subset).or_default().insert(&destination.host);
+            }
+        }
+    }
+    routed
 }
 
 fn never_routed(input: &Input<'_>, rule: &DestinationRule, index: usize, subset: &Subset, findings: &mut Findings) {

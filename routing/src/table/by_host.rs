@@ -6,7 +6,7 @@ use crate::model::{HostPattern, Hostname};
 
 /// Values by the pattern that they were written for, each pattern's in the order of insertion.
 #[derive(Debug)]
-pub(super) struct ByHost<'w, T> {
+pub(crate) struct ByHost<'w, T> {
     exact: HashMap<&'w Hostname, Vec<T>>,
     suffixes: HashMap<&'w str, Vec<T>>,
     any: Vec<T>,
@@ -19,7 +19,7 @@ impl<T> Default for ByHost<'_, T> {
 }
 
 impl<'w, T> ByHost<'w, T> {
-    pub(super) fn insert(&mut self, pattern: &'w HostPattern, value: T) {
+    pub(crate) fn insert(&mut self, pattern: &'w HostPattern, value: T) {
         match pattern {
             HostPattern::Exact(name) => self.exact.entry(name).or_default(),
             HostPattern::Suffix(suffix) => self.suffixes.entry(&**suffix).or_default(),
@@ -42,7 +42,7 @@ impl<'w, T> ByHost<'w, T> {
     }
 
     /// Those of each pattern that covers the host, the narrowest first.
-    pub(super) fn covering(&self, host: &Hostname) -> impl Iterator<Item = &[T]> {
+    pub(crate) fn covering(&self, host: &Hostname) -> impl Iterator<Item = &[T]> {
         let exact = self.exact(host);
         Some(exact).filter(|exact| !exact.is_empty()).into_iter().chain(self.wildcards(host))
     }

@@ -1,13 +1,13 @@
 //! What one scope's rules come to, for `analyze`: the functions that compile the table, asked piece by piece.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::Scope;
 use super::clusters::{Clusters, Target};
 use super::rules::View;
 use super::virtual_host::{live, of_service};
-use crate::model::{DestinationRule, Hostname, ObjectRef, Service, ServicePort, VirtualService, World};
+use crate::model::{ExportTo, Hostname, ObjectRef, Service, ServicePort, VirtualService, World};
 
 /// The world through one scope's eyes.
 pub(crate) struct Lens<'v, 'w> {
@@ -15,17 +15,44 @@ pub(crate) struct Lens<'v, 'w> {
     clusters: Clusters<'v, 'w>,
 }
 
-/// Looks at the world as clients of `scope` see it.
-pub(crate) fn look<R>(world: &World, scope: &Scope, with: impl FnOnce(&mut Lens<'_, '_>) -> R) -> R {
-    let view = View::new(world, scope);
-    let mut lens = Lens { view: &view, clusters: Clusters::new(&view) };
-    with(&mut lens)
+/// Looks at the world as clients of each scope see it. Scopes of one namespace in a row share the work, and so do those of
+/// namespaces that no export names: they see the same objects.
+pub(crate) fn look_each(world: &World, scopes: &[Scope], mut with: impl FnMut(&mut Lens<'_, '_>)) {
+    let named = named_in_exports(world);
+    let (mut own, mut general): (Option<View<'_>>, Option<View<'_>>) = (None, None);
+    for scope in scopes {
+        let is_named = named.contains(&*scope.namespace);
+        let kept = if is_named { &mut own } else { &mut general };
+        let view = match kept.take() {
+            Some(view) if !is_named || view.scope.namespace == scope.namespace => view.for_clients(scope),
+            _ => View::new(world, scope),
+        };
+        let mut lens = Lens { view: &view, clusters: Clusters::new(&view) };
+        with(&mut lens);
+        *kept = Some(view);
+    }
+}
+
+/// Namespaces that some object is exported to by name.
+fn named_in_exports(world: &World) -> HashSet<&str> {
+    let of_rules = world.virtual_services.iter().map(|rule| &rule.export_to);
+    let of_services = world.services.iter().map(|service| &service.export_to);
+    let names = of_rules.chain(of_services).flat_map(|export_to| match export_to {
+        ExportTo::All => &[][..],
+        ExportTo::Namespaces(names) => names,
+    });
+    names.map(|name| &**name).collect()
 }
 
 impl<'w> Lens<'_, 'w> {
-    /// Mesh-bound virtual services that the scope sees, strongest first.
-    pub(crate) fn virtual_services(&self) -> &[&'w VirtualService] {
-        self.view.virtual_services()
+    /// Mesh-bound virtual services that the scope sees and that cover a host, strongest first.
+    pub(crate) fn claimants(&self, host: &Hostname) -> Vec<&'w VirtualService> {
+        self.view.claimants(host)
+    }
+
+    /// Whether the scope sees a mesh-bound virtual service.
+    pub(crate) fn sees(&self, rule: &VirtualService) -> bool {
+        rule.mesh && rule.export_to.reaches(&self.view.scope.namespace)
     }
 
     /// A service that the scope knows.
@@ -54,10 +81,5 @@ impl<'w> Lens<'_, 'w> {
     pub(crate) fn subsets(&self, service: &Service) -> (Vec<&'w ObjectRef>, Vec<&'w str>) {
         let policy = self.view.policy(&service.host, &service.namespace);
         (policy.rules, policy.subsets.iter().map(|subset| &*subset.name).collect())
-    }
-
-    /// Whether a destination rule is among those in force for a service.
-    pub(crate) fn uses(&self, rule: &DestinationRule, service: &Service) -> bool {
-        self.view.policy(&service.host, &service.namespace).rules.contains(&&rule.object)
     }
 }

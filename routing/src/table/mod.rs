@@ -27,11 +27,12 @@ use crate::decide::Dialled;
 use crate::model::{Labels, Locality, Pod, Protocol, Service, World};
 
 pub(crate) use action::{Action, Forward};
+pub(crate) use by_host::ByHost;
 use clusters::ClusterTable;
 pub use clusters::{Cluster, ClusterId, Target};
 pub(crate) use domains::Domains;
 pub use effects::Effects;
-pub(crate) use lens::{Lens, look};
+pub(crate) use lens::{Lens, look_each};
 pub(crate) use mirrors::MirrorLeg;
 pub(crate) use rules::View;
 pub(crate) use targets::Leg;

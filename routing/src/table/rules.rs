@@ -48,6 +48,12 @@ impl<'w> View<'w> {
         }
     }
 
+    /// The same for other clients who see the same objects: those of the namespace, whatever their labels, and of others that
+    /// no export names.
+    pub(super) fn for_clients(self, scope: &'w Scope) -> Self {
+        Self { scope, ..self }
+    }
+
     /// Services by age, then name.
     pub(crate) fn services(&self) -> impl Iterator<Item = &'w Service> + '_ {
         self.ordered_services.iter().copied()
@@ -59,6 +65,14 @@ impl<'w> View<'w> {
 
     pub(crate) fn virtual_services(&self) -> &[&'w VirtualService] {
         &self.virtual_services
+    }
+
+    /// Rules that list `host` or a wildcard that covers it, strongest first.
+    pub(crate) fn claimants(&self, host: &Hostname) -> Vec<&'w VirtualService> {
+        let mut places: Vec<usize> = self.owners.covering(host).flatten().copied().collect();
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().map(|place| self.virtual_services[place]).collect()
     }
 
     /// Rules that list `host` itself, strongest first.

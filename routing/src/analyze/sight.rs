@@ -1,0 +1,298 @@
+//! Who can tell what apart: of all clients there may be, those for whom a rule or a service must be looked at by itself.
+//!
+//! What a client sees of a service depends on its namespace only where an object that concerns the service lives there or
+//! names it, and on its labels only where such an object asks for them. All other namespaces see the same, and one of them
+//! stands for all. So the work grows with the objects, not with objects times namespaces.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::input::Input;
+use super::routes::{destinations, is_routed};
+use crate::model::{
+    DestinationRule, ExportTo, HostPattern, Hostname, HttpMatch, Labels, ObjectRef, Service, VirtualService, World,
+};
+use crate::table::{ByHost, Lens, Scope, look_each};
+
+/// The port on which names live that are no service's.
+const PLAIN_HTTP: u16 = 80;
+
+/// Something that clients may see differently, by its place among its like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject<'i> {
+    /// A mesh-bound VirtualService.
+    Rule(usize),
+    /// A service.
+    Service(usize),
+    /// A name that mesh-bound VirtualServices list and no service has.
+    Name(&'i Hostname),
+}
+
+/// Namespaces by their places in the list of all that count.
+type Places = BTreeSet<usize>;
+
+/// A subject is asked about for clients of one scope.
+struct Ask<'i> {
+    subject: Subject<'i>,
+    /// Where the client stands for all namespaces but some: these.
+    all_but: Option<Arc<Places>>,
+}
+
+/// Who sees what.
+pub(super) struct Sight<'i> {
+    input: &'i Input<'i>,
+    /// Namespaces of clients.
+    namespaces: Vec<Arc<str>>,
+    /// VirtualServices by object.
+    places: HashMap<&'i ObjectRef, usize>,
+    rules: ByHost<'i, usize>,
+    policies: ByHost<'i, usize>,
+    ports: Vec<BTreeSet<u16>>,
+    asks: BTreeMap<(usize, Labels), Vec<Ask<'i>>>,
+}
+
+/// The namespaces that a client stands for.
+pub(super) struct Clients<'s> {
+    all: &'s [Arc<str>],
+    one: usize,
+    all_but: Option<&'s Places>,
+}
+
+impl Clients<'_> {
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = &Arc<str>> {
+        let stands_for = |place: &usize| match self.all_but {
+            Some(others) => !others.contains(place),
+            None => *place == self.one,
+        };
+        self.all.iter().enumerate().filter(move |(place, _)| stands_for(place)).map(|(_, name)| name)
+    }
+}
+
+impl<'i> Sight<'i> {
+    pub(super) fn new(input: &'i Input<'i>) -> Self {
+        let world = &input.world;
+        let (mut rules, mut policies) = (ByHost::default(), ByHost::default());
+        for (place, rule) in world.virtual_services.iter().enumerate().filter(|(_, rule)| rule.mesh) {
+            rule.hosts.iter().for_each(|host| rules.insert(host, place));
+        }
+        for (place, rule) in world.destination_rules.iter().enumerate() {
+            policies.insert(&rule.host, place);
+        }
+        let places = world.virtual_services.iter().enumerate().map(|(place, rule)| (&rule.object, place)).collect();
+        let namespaces = clients(world, &input.captured);
+        let mut sight = Self { input, namespaces, places, rules, policies, ports: Vec::new(), asks: BTreeMap::new() };
+        sight.ports = world.virtual_services.iter().map(|rule| sight.ports_of(rule)).collect();
+        sight.ask_for_all();
+        sight
+    }
+
+    /// The objects.
+    pub(super) fn input(&self) -> &'i Input<'i> {
+        self.input
+    }
+
+    /// Where a VirtualService of the world stands in it.
+    pub(super) fn place_of(&self, rule: &VirtualService) -> Option<usize> {
+        self.places.get(&rule.object).copied()
+    }
+
+    /// Services that a pattern covers.
+    pub(super) fn covered(&self, pattern: &HostPattern) -> Vec<&'i Service> {
+        let services = &self.input.world.services;
+        match pattern {
+            HostPattern::Exact(host) => services.of_host(host).collect(),
+            HostPattern::Suffix(_) | HostPattern::Any => {
+                services.iter().filter(|service| pattern.covers(&service.host)).collect()
+            }
+        }
+    }
+
+    /// Mesh-bound VirtualServices that cover a host.
+    pub(super) fn rules_for(&self, host: &Hostname) -> impl Iterator<Item = &'i VirtualService> {
+        self.rules.covering(host).flatten().map(|place| &self.input.world.virtual_services[*place])
+    }
+
+    /// Ports on which clients may meet a rule.
+    pub(super) fn ports(&self, rule: usize) -> &BTreeSet<u16> {
+        &self.ports[rule]
+    }
+
+    /// The namespaces of clients that there are.
+    pub(super) fn namespaces(&self) -> &[Arc<str>] {
+        &self.namespaces
+    }
+
+    /// Looks at every subject with the eyes of every client that may see something else than the others.
+    pub(super) fn look(&self, mut with: impl FnMut(Subject<'i>, &mut Lens<'_, '_>, &Clients<'_>)) {
+        let scope = |(place, labels): &(usize, Labels)| {
+            Scope::new(Arc::clone(&self.namespaces[*place]), Arc::new(labels.clone()))
+        };
+        let scopes: Vec<Scope> = self.asks.keys().map(scope).collect();
+        let mut asks = self.asks.iter();
+        look_each(&self.input.world, &scopes, |lens| {
+            let Some(((place, _), asks)) = asks.next() else { return };
+            for ask in asks {
+                let clients = Clients { all: &self.namespaces, one: *place, all_but: ask.all_but.as_deref() };
+                with(ask.subject, lens, &clients);
+            }
+        });
+    }
+
+    fn ports_of(&self, rule: &VirtualService) -> BTreeSet<u16> {
+        let mut ports = BTreeSet::new();
+        for host in &rule.hosts {
+            let covered = self.covered(host).into_iter().flat_map(|service| &service.ports);
+            ports.extend(covered.filter(|port| is_routed(port.protocol)).map(|port| port.number));
+            let known = matches!(host, HostPattern::Exact(name) if self.input.service(name).is_some());
+            if !known {
+                ports.insert(PLAIN_HTTP);
+            }
+        }
+        ports
+    }
+
+    fn ask_for_all(&mut self) {
+        let world = &self.input.world;
+        let places = self.namespaces.iter().enumerate().map(|(place, name)| (Arc::clone(name), place));
+        let places: HashMap<Arc<str>, usize> = places.collect();
+        let mut names: BTreeSet<&Hostname> = BTreeSet::new();
+        for (place, service) in world.services.iter().enumerate() {
+            let mut concern = Concern::new(&places);
+            self.of_service(&service.host, &mut concern);
+            self.ask(Subject::Service(place), concern);
+        }
+        for (place, rule) in world.virtual_services.iter().enumerate().filter(|(_, rule)| rule.mesh) {
+            let mut concern = Concern::new(&places);
+            concern.rule(rule);
+            for index in 0..rule.http.len() {
+                for (_, destination) in destinations(self.input, rule, index) {
+                    self.of_destination(&destination.host, &mut concern);
+                }
+            }
+            self.ask(Subject::Rule(place), concern);
+            for host in &rule.hosts {
+                if let HostPattern::Exact(name) = host
+                    && self.input.service(name).is_none()
+                {
+                    names.insert(name);
+                }
+            }
+        }
+        for name in names {
+            let mut concern = Concern::new(&places);
+            self.rules_for(name).for_each(|rule| concern.rule(rule));
+            self.ask(Subject::Name(name), concern);
+        }
+    }
+
+    /// What concerns a service itself: its export, the rules and policies that cover it.
+    fn of_service(&self, host: &Hostname, concern: &mut Concern<'_>) {
+        self.of_destination(host, concern);
+        self.rules_for(host).for_each(|rule| concern.rule(rule));
+    }
+
+    /// What concerns requests that are sent to a host.
+    fn of_destination(&self, host: &Hostname, concern: &mut Concern<'_>) {
+        let world = &self.input.world;
+        for service in world.services.of_host(host) {
+            concern.namespace(&service.namespace);
+            concern.export(&service.export_to);
+        }
+        let policies = self.policies.covering(host).flatten();
+        policies.for_each(|place| concern.policy(&world.destination_rules[*place]));
+    }
+
+    fn ask(&mut self, subject: Subject<'i>, concern: Concern<'_>) {
+        let Concern { own, labels, .. } = concern;
+        let own = Arc::new(own);
+        let other = (0..self.namespaces.len()).find(|place| !own.contains(place));
+        let alone = own.iter().map(|place| (*place, None));
+        for (place, all_but) in alone.chain(other.map(|place| (place, Some(Arc::clone(&own))))) {
+            for labels in &labels {
+                let ask = Ask { subject, all_but: all_but.clone() };
+                self.asks.entry((place, labels.clone())).or_default().push(ask);
+            }
+        }
+    }
+}
+
+/// Namespaces and labels that tell clients apart where one subject is concerned.
+struct Concern<'n> {
+    places: &'n HashMap<Arc<str>, usize>,
+    own: Places,
+    labels: BTreeSet<Labels>,
+}
+
+impl<'n> Concern<'n> {
+    fn new(places: &'n HashMap<Arc<str>, usize>) -> Self {
+        Self { places, own: Places::new(), labels: BTreeSet::from([Labels::new()]) }
+    }
+
+    fn namespace(&mut self, name: &str) {
+        self.own.extend(self.places.get(name));
+    }
+
+    fn export(&mut self, export_to: &ExportTo) {
+        exported(export_to).iter().for_each(|name| self.namespace(name));
+    }
+
+    fn rule(&mut self, rule: &VirtualService) {
+        self.namespace(&rule.object.namespace);
+        self.export(&rule.export_to);
+        for entry in rule.http.iter().flat_map(|http| &http.matches) {
+            entry.source_namespace.iter().for_each(|name| self.namespace(name));
+            self.labels.insert(entry.source_labels.clone());
+        }
+    }
+
+    fn policy(&mut self, rule: &DestinationRule) {
+        self.namespace(&rule.object.namespace);
+        self.export(&rule.export_to);
+        self.labels.extend(rule.selector.clone());
+    }
+}
+
+/// The namespaces of clients. Where captured pods are known, clients live there; otherwise in any namespace that has
+/// something but destination rules. Namespaces that a rule names count always. Those that no rule can tell from another are
+/// represented by one.
+fn clients(world: &World, captured: &BTreeSet<Arc<str>>) -> Vec<Arc<str>> {
+    let mut named: BTreeSet<Arc<str>> = BTreeSet::new();
+    for rule in &world.virtual_services {
+        named.extend(exported(&rule.export_to).iter().cloned());
+        let source = |entry: &HttpMatch| entry.source_namespace.as_deref().map(Arc::from);
+        named.extend(rule.http.iter().flat_map(|http| &http.matches).filter_map(source));
+    }
+    let living: BTreeSet<Arc<str>> = if captured.is_empty() { inhabited(world) } else { captured.clone() };
+    let mut distinct: BTreeSet<&Arc<str>> = world.virtual_services.iter().map(|rule| &rule.object.namespace).collect();
+    for rule in &world.destination_rules {
+        distinct.insert(&rule.object.namespace);
+        distinct.extend(exported(&rule.export_to));
+    }
+    distinct.extend(world.services.iter().flat_map(|service| exported(&service.export_to)));
+    let alike = living.iter().find(|name| !distinct.contains(name)).cloned();
+    let mut namespaces: BTreeSet<Arc<str>> = living.iter().filter(|name| distinct.contains(name)).cloned().collect();
+    namespaces.extend(alike.into_iter().chain(named));
+    namespaces.into_iter().collect()
+}
+
+fn exported(export_to: &ExportTo) -> &[Arc<str>] {
+    match export_to {
+        ExportTo::All => &[],
+        ExportTo::Namespaces(names) => names,
+    }
+}
+
+fn inhabited(world: &World) -> BTreeSet<Arc<str>> {
+    let of_rules = world.virtual_services.iter().map(|rule: &VirtualService| &rule.object.namespace);
+    let of_services = world.services.iter().map(|service| &service.namespace);
+    let of_pods = world.pods.iter().map(|pod| &pod.namespace);
+    let declared = world.namespaces.iter().map(|namespace| &namespace.name);
+    let mut all: BTreeSet<Arc<str>> = of_rules.chain(of_services).chain(of_pods).chain(declared).cloned().collect();
+    if all.is_empty() {
+        all.insert("default".into());
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests;
