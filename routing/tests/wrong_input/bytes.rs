@@ -130,7 +130,7 @@ fn splice() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn given_any_bytes_then_everything_has_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {

@@ -55,7 +55,7 @@ fn given_any_single_node_that_is_wrong_then_nothing_panics_and_another_object_st
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn given_objects_with_any_nodes_changed_then_everything_has_an_answer(

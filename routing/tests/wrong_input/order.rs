@@ -68,7 +68,7 @@ fn findings(text: &str) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6))]
+    #![proptest_config(ProptestConfig::with_cases(3))]
 
     #[test]
     fn given_any_order_of_objects_and_keys_then_explanations_and_findings_are_the_same(
