@@ -66,6 +66,8 @@ pub(crate) enum AccessLog {
     Off,
     /// Envoy's default format.
     Text,
+    /// An object per line: Istio's keys, and which rule decided.
+    Json,
 }
 
 impl RunArgs {

@@ -77,6 +77,7 @@ async fn request(
         let request_id = heads.request.fields.value(bytes, "x-request-id").is_none().then(|| worker.draw.request_id());
         edits.request(&mut heads.out, &heads.request, bytes, request_id.as_ref());
     }
+    record.plan = Some(&plan);
     record.request = downstream.logs().then(|| RequestTexts::new(&heads.out));
     let progress = Progress::default();
     let end = match delay(&plan, incoming, &mut record).await {

@@ -18,6 +18,7 @@ mod failure;
 mod flags;
 mod head;
 mod http;
+mod json_line;
 mod log;
 mod mirror;
 mod origin;
@@ -28,6 +29,7 @@ mod report;
 mod route;
 #[cfg(test)]
 mod tests;
+mod timestamp;
 mod tries;
 mod upload;
 mod upstream;

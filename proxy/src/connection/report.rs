@@ -6,8 +6,11 @@ use std::net::SocketAddr;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::flags::Flags;
-use super::{Downstream, End};
+use super::route::Plan;
+use super::timestamp::Timestamp;
+use super::{Downstream, End, json_line};
 use crate::protocol::http1::forward;
+use crate::settings::AccessLog;
 
 /// Envoy's name for "where the client dialled".
 pub(crate) const PASSTHROUGH_CLUSTER: &str = "PassthroughCluster";
@@ -39,6 +42,8 @@ pub(crate) struct Record<'r> {
     pub(crate) cluster: &'r str,
     /// Envoy's name of the route.
     pub(crate) route: &'r str,
+    /// What was decided, where there was a request to decide about.
+    pub(crate) plan: Option<&'r Plan>,
     /// How the connection ended after it had switched protocols.
     pub(crate) relayed: Option<End>,
     /// What the client asked for, where a line will be written.
@@ -48,12 +53,12 @@ pub(crate) struct Record<'r> {
 /// The parts of a request that a line shows.
 #[derive(Debug, Default)]
 pub(crate) struct RequestTexts {
-    method: String,
-    path: String,
-    authority: String,
-    forwarded_for: String,
-    user_agent: String,
-    request_id: String,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) authority: String,
+    pub(super) forwarded_for: String,
+    pub(super) user_agent: String,
+    pub(super) request_id: String,
 }
 
 impl RequestTexts {
@@ -89,9 +94,27 @@ impl<'r> Record<'r> {
             upstream_local: None,
             cluster,
             route,
+            plan: None,
             relayed: None,
             request: None,
         }
+    }
+}
+
+impl Record<'_> {
+    /// When it began, by the wall clock.
+    pub(super) fn start(&self, now: Instant, wall: SystemTime) -> Timestamp {
+        Timestamp(wall.checked_sub(now.duration_since(self.started)).unwrap_or(UNIX_EPOCH))
+    }
+
+    /// Milliseconds to the response's head.
+    pub(super) fn service_time(&self) -> Option<u128> {
+        self.answered.map(|answered| answered.duration_since(self.started).as_millis())
+    }
+
+    /// What was spoken; `None` for opaque bytes.
+    pub(super) fn protocol(&self) -> Option<&'static str> {
+        (self.code != 0 || self.request.is_some()).then_some("HTTP/1.1")
     }
 }
 
@@ -104,17 +127,21 @@ impl Downstream {
     /// Writes the line.
     pub(crate) fn report(&self, record: &Record<'_>) {
         if let Some(log) = &self.worker.log {
-            log.line(self.line(record, Instant::now(), SystemTime::now()));
+            let (now, wall) = (Instant::now(), SystemTime::now());
+            log.line(match log.format {
+                AccessLog::Json => json_line::line(self, record, now, wall),
+                AccessLog::Off | AccessLog::Text => self.line(record, now, wall),
+            });
         }
     }
 
     fn line(&self, record: &Record<'_>, now: Instant, wall: SystemTime) -> String {
         let duration = now.duration_since(record.started);
-        let started = Timestamp(wall.checked_sub(duration).unwrap_or(UNIX_EPOCH));
-        let service = record.answered.map(|answered| answered.duration_since(record.started).as_millis());
+        let started = record.start(now, wall);
+        let service = record.service_time();
         let nothing = RequestTexts::default();
         let request = record.request.as_ref().unwrap_or(&nothing);
-        let protocol = if record.code == 0 && record.request.is_none() { "-" } else { "HTTP/1.1" };
+        let protocol = record.protocol().unwrap_or("-");
         let dialled = SocketAddr::new(self.dialled.address, self.dialled.port);
         let mut line = String::with_capacity(512);
         let written = writeln!(
@@ -157,28 +184,6 @@ impl<T: Display> Display for OrDash<T> {
             Some(value) => value.fmt(f),
             None => f.write_str("-"),
         }
-    }
-}
-
-/// UTC with milliseconds: `2026-08-01T12:34:56.789Z`.
-pub(crate) struct Timestamp(pub(crate) SystemTime);
-
-impl Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-        // Days since 0000-03-01 in years that begin in March, so that the leap day comes last
-        // (Howard Hinnant, chrono-Compatible Low-Level Date Algorithms, civil_from_days).
-        let days = days + 719_468;
-        let (era, day_of_era) = (days / 146_097, days % 146_097);
-        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-        let year = era * 400 + year_of_era + u64::from(month <= 2);
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
     }
 }
 
@@ -244,18 +249,5 @@ mod tests {
             "[1970-01-01T00:00:01.000Z] \"- - HTTP/1.1\" 400 DPE http1.codec_error - \"-\" 0 0 12 - \"-\" \"-\" \"-\" \"-\" \"-\" - - \
              10.96.0.7:8080 10.1.0.5:41000 - -",
         );
-    }
-
-    #[test]
-    fn given_a_time_then_it_is_written_in_utc_with_milliseconds() {
-        for (millis, text) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
-            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
-            (1_709_251_200_007, "2024-03-01T00:00:00.007Z"),
-            (4_102_444_799_000, "2099-12-31T23:59:59.000Z"),
-        ] {
-            assert_eq!(Timestamp(UNIX_EPOCH + Duration::from_millis(millis)).to_string(), text);
-        }
     }
 }

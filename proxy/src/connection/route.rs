@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use meshlet_routing::decide::{Dialled, Line, Outcome, Request, decide};
+use meshlet_routing::decide::{Dialled, Line, Outcome, Reason, Request, decide};
 use meshlet_routing::table::{Cluster, Effects, RuleRef};
 
 use super::Client;
@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) effects: Option<Arc<Effects>>,
     /// Lines for the response, after the route's own operations.
     pub(crate) response_lines: Vec<Line>,
+    /// Why.
+    pub(crate) reason: Reason,
 }
 
 /// Who answers.
@@ -101,7 +103,8 @@ pub(crate) fn plan(client: &Client, dialled: Dialled, head: &RequestHead, bytes:
     if head.method == "CONNECT" {
         let answer = Answer { status: 404, flag: "NR", headers: Vec::new(), body: Vec::new() };
         let action = Action::Answer(answer);
-        return Plan { delay: None, action, rule: None, effects: None, response_lines: Vec::new() };
+        let (response_lines, reason) = (Vec::new(), Reason::NoRoute);
+        return Plan { delay: None, action, rule: None, effects: None, response_lines, reason };
     }
     let mut headers = [("", &[][..]); MAX_FIELDS];
     let mut count = 0;
@@ -124,17 +127,19 @@ fn kept(delay: Option<Duration>, outcome: Outcome<'_>) -> Plan {
             rule: Some(Arc::clone(route.rule)),
             effects: Some(Arc::clone(route.effects)),
             response_lines: route.response_lines,
+            reason: route.reason,
             action: Action::Forward(Forward {
                 target: Target::Cluster(Arc::clone(route.cluster), route.key),
                 path: route.path,
                 mirrors: route.mirrors,
             }),
         },
-        Outcome::Passthrough(_) => Plan {
+        Outcome::Passthrough(reason) => Plan {
             delay,
             rule: None,
             effects: None,
             response_lines: Vec::new(),
+            reason,
             action: Action::Forward(Forward { target: Target::Dialled, path: None, mirrors: Vec::new() }),
         },
         Outcome::Respond(respond) => Plan {
@@ -142,6 +147,7 @@ fn kept(delay: Option<Duration>, outcome: Outcome<'_>) -> Plan {
             rule: respond.rule.map(Arc::clone),
             effects: respond.effects.map(Arc::clone),
             response_lines: respond.response_lines,
+            reason: respond.reason,
             action: Action::Answer(Answer {
                 status: respond.status,
                 flag: respond.flag,

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use meshlet_routing::model::Variable;
 
 use super::Downstream;
-use super::report::Timestamp;
+use super::timestamp::Timestamp;
 
 /// What is known of one request beside its headers.
 pub(crate) struct Variables<'v> {

@@ -31,8 +31,8 @@ impl Workers {
     ) -> anyhow::Result<Self> {
         let (log, log_thread) = match log {
             AccessLog::Off => (None, None),
-            AccessLog::Text => {
-                let (log, thread) = log::start().context("starting the access log's thread")?;
+            AccessLog::Text | AccessLog::Json => {
+                let (log, thread) = log::start(log).context("starting the access log's thread")?;
                 (Some(log), Some(thread))
             }
         };

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use meshlet_routing::decide::Reason;
 use meshlet_routing::model::{HeaderEdits, Template};
 use meshlet_routing::table::{Effects, RuleRef};
 
 use super::super::answer::Reply;
 use super::super::edits::{Answered, Edits};
+use super::super::flags::Flags;
 use super::super::pod::Pod;
+use super::super::report::{Record, RequestTexts};
 use super::super::route::{Action, Forward, Plan, Target};
 use super::super::worker::{Resources, Worker};
-use super::super::{Dialled, Downstream};
+use super::super::{Dialled, Downstream, json_line};
 use super::*;
 use crate::protocol::http1::request::RequestHead;
 use crate::protocol::http1::response::ResponseHead;
@@ -48,6 +51,7 @@ fn plan(path: Option<&str>, response_lines: Vec<(&'static str, String)>, effects
         rule: Some(Arc::new(rule)),
         effects: Some(Arc::new(effects)),
         response_lines,
+        reason: Reason::VirtualServiceRule,
     }
 }
 
@@ -211,4 +215,31 @@ fn given_an_answer_of_the_proxys_own_then_the_routes_operations_apply() {
         Reply { status: 301, headers: &headers, body: b"", edits }.write(&mut out, false, false);
         assert_eq!(String::from_utf8_lossy(&out), expected);
     }
+}
+
+#[test]
+fn given_a_request_then_its_json_line_has_istios_keys_and_ours() {
+    let (downstream, mut plan) = (downstream(), plan(None, vec![], Effects::default()));
+    let rule = RuleRef { virtual_service: Some("shop/echo".into()), index: 1, entry: None, name: "canary".into() };
+    plan.rule = Some(Arc::new(rule));
+    let started = Instant::now();
+    let mut record = Record::new(started, plan.cluster(), plan.route());
+    record.request = Some(RequestTexts::new(b"GET /a?b HTTP/1.1\r\nhost: shop\r\nx-request-id: 1-2\r\n\r\n"));
+    (record.code, record.details, record.plan) = (504, "response_timeout".into(), Some(&plan));
+    record.flags = Flags::UT | Flags::DI;
+    let wall = std::time::UNIX_EPOCH + Duration::from_millis(1012);
+    let line = json_line::line(&downstream, &record, started + Duration::from_millis(12), wall);
+    let expected = serde_json::json!({
+        "start_time": "1970-01-01T00:00:01.000Z", "route_name": "canary", "method": "GET", "path": "/a?b",
+        "protocol": "HTTP/1.1", "response_code": 504, "response_flags": "UT,DI",
+        "response_code_details": "response_timeout", "connection_termination_details": null, "bytes_received": 0,
+        "bytes_sent": 0, "duration": 12, "upstream_service_time": null, "x_forwarded_for": null, "user_agent": null,
+        "request_id": "1-2", "authority": "shop", "upstream_host": null, "upstream_cluster": "PassthroughCluster",
+        "upstream_local_address": null, "downstream_local_address": "10.96.0.7:8080",
+        "downstream_remote_address": "10.1.0.5:41000", "requested_server_name": null,
+        "upstream_transport_failure_reason": null, "virtual_service": "shop/echo", "rule": "http[1]", "subset": null,
+        "reason": "VirtualServiceRule", "client_pod": "shop/client"
+    });
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&line).expect("JSON"), expected);
+    assert!(line.ends_with("}\n") && line.matches('\n').count() == 1);
 }

@@ -1,0 +1,96 @@
+//! An access-log line as JSON: Istio's keys and types, and behind them which rule decided.
+
+use std::time::{Instant, SystemTime};
+
+use serde::Serialize;
+
+use super::Downstream;
+use super::report::{Record, RequestTexts};
+use super::route::{Action, Forward, Plan, Target};
+
+/// Istio's keys (istio/istio pilot/pkg/model/telemetry_logging.go, EnvoyJSONLogFormatIstio); what is not there is null.
+#[derive(Debug, Serialize)]
+struct Line<'l> {
+    start_time: String,
+    route_name: Option<&'l str>,
+    method: Option<&'l str>,
+    path: Option<&'l str>,
+    protocol: Option<&'static str>,
+    response_code: u16,
+    response_flags: String,
+    response_code_details: Option<&'l str>,
+    connection_termination_details: Option<&'l str>,
+    bytes_received: u64,
+    bytes_sent: u64,
+    duration: u64,
+    upstream_service_time: Option<String>,
+    x_forwarded_for: Option<&'l str>,
+    user_agent: Option<&'l str>,
+    request_id: Option<&'l str>,
+    authority: Option<&'l str>,
+    upstream_host: Option<String>,
+    upstream_cluster: Option<&'l str>,
+    upstream_local_address: Option<String>,
+    downstream_local_address: String,
+    downstream_remote_address: String,
+    requested_server_name: Option<&'l str>,
+    upstream_transport_failure_reason: Option<&'l str>,
+    virtual_service: Option<&'l str>,
+    rule: Option<String>,
+    subset: Option<&'l str>,
+    reason: Option<&'static str>,
+    client_pod: String,
+}
+
+/// The line of one request or opaque connection.
+pub(super) fn line(downstream: &Downstream, record: &Record<'_>, now: Instant, wall: SystemTime) -> String {
+    let Downstream { pod, dialled, peer, .. } = downstream;
+    let nothing = RequestTexts::default();
+    let request = record.request.as_ref().unwrap_or(&nothing);
+    let rule = record.plan.and_then(|plan| plan.rule.as_ref()).filter(|rule| rule.virtual_service.is_some());
+    let line = Line {
+        start_time: record.start(now, wall).to_string(),
+        route_name: some(record.route),
+        method: some(&request.method),
+        path: some(&request.path),
+        protocol: record.protocol(),
+        response_code: record.code,
+        response_flags: record.flags.to_string(),
+        response_code_details: some(&record.details),
+        connection_termination_details: None,
+        bytes_received: record.received,
+        bytes_sent: record.sent,
+        duration: u64::try_from(now.duration_since(record.started).as_millis()).unwrap_or(u64::MAX),
+        upstream_service_time: record.service_time().map(|millis| millis.to_string()),
+        x_forwarded_for: some(&request.forwarded_for),
+        user_agent: some(&request.user_agent),
+        request_id: some(&request.request_id),
+        authority: some(&request.authority),
+        upstream_host: record.upstream.map(|address| address.to_string()),
+        upstream_cluster: some(record.cluster),
+        upstream_local_address: record.upstream_local.map(|address| address.to_string()),
+        downstream_local_address: format!("{}:{}", dialled.address, dialled.port),
+        downstream_remote_address: peer.to_string(),
+        requested_server_name: None,
+        upstream_transport_failure_reason: record.failure.as_deref(),
+        virtual_service: rule.and_then(|rule| rule.virtual_service.as_deref()),
+        rule: rule.map(|rule| format!("http[{}]", rule.index)),
+        subset: record.plan.and_then(subset),
+        reason: record.plan.map(|plan| plan.reason.as_str()),
+        client_pod: format!("{}/{}", pod.client.namespace, pod.client.pod),
+    };
+    let mut text = serde_json::to_string(&line).expect("text and numbers are always JSON");
+    text.push('\n');
+    text
+}
+
+fn subset(plan: &Plan) -> Option<&str> {
+    match &plan.action {
+        Action::Forward(Forward { target: Target::Cluster(cluster, _), .. }) => cluster.subset.as_deref(),
+        Action::Forward(_) | Action::Answer(_) => None,
+    }
+}
+
+fn some(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
