@@ -66,7 +66,7 @@ fn given_a_virtual_service_with_faults_then_every_one_is_named() {
         true,
         &["spec.http[0].route[0].weight: -1 is not"],
     );
-    check("{hosts: [a], http: [{redirect: {uri: /}}]}", true, &["spec.http[0].redirect: is not honoured"]);
+    check("{hosts: [a], http: [{delegate: {name: b}}]}", true, &["spec.http[0].delegate: is not honoured"]);
     check(
         "{hosts: [1], http: [{route: [{destination: {host: a}}]}]}",
         true,

@@ -1,8 +1,6 @@
 //! Whether one match takes every request that another does. In doubt it does not.
 
-use regex::bytes::Regex;
-
-use crate::model::{HeaderMatch, HttpMatch, Labels, StringMatch};
+use crate::model::{HeaderMatch, HttpMatch, Labels, QueryMatch, StringMatch};
 
 /// Whether `wide` holds wherever `narrow` does.
 pub(super) fn covers(wide: &HttpMatch, narrow: &HttpMatch) -> bool {
@@ -28,9 +26,9 @@ pub(super) fn covers(wide: &HttpMatch, narrow: &HttpMatch) -> bool {
         && uri_covers(uri.as_ref(), *ignore_uri_case, narrow)
         && text_covers(method.as_ref(), narrow.method.as_ref())
         && text_covers(authority.as_ref(), narrow.authority.as_ref())
-        && text_covers(scheme.as_ref(), narrow.scheme.as_ref())
-        // In doubt it does not: one parameter may be written in many ways.
-        && query_params.is_empty()
+        // Only plain text comes here.
+        && scheme.as_ref().is_none_or(|scheme| scheme.matches(b"http"))
+        && query_params.iter().all(|wanted| parameter_covers(wanted, &narrow.query_params))
         && headers.iter().all(|header| header_covers(header, &narrow.headers))
         && without_headers.iter().all(|header| narrow.without_headers.iter().any(|other| same(header, other)))
 }
@@ -90,6 +88,12 @@ fn header_covers(wide: &HeaderMatch, narrow: &[HeaderMatch]) -> bool {
     })
 }
 
+/// A query parameter that must be there, against all that the other asks of parameters.
+fn parameter_covers(wide: &QueryMatch, narrow: &[QueryMatch]) -> bool {
+    let of_name = narrow.iter().filter(|narrow| narrow.name == wide.name);
+    of_name.into_iter().any(|narrow| wide.value.is_none() || text_covers(wide.value.as_ref(), narrow.value.as_ref()))
+}
+
 fn same(one: &HeaderMatch, other: &HeaderMatch) -> bool {
     let texts = match (&one.value, &other.value) {
         (None, None) => true,
@@ -101,8 +105,7 @@ fn same(one: &HeaderMatch, other: &HeaderMatch) -> bool {
     texts && one.name == other.name
 }
 
-/// `.*`, as it is compiled.
+/// `.*`.
 fn takes_all(text: &StringMatch) -> bool {
-    let all = |regex: &Regex| regex.as_str() == "^(?:.*)$";
-    matches!(text, StringMatch::Regex(regex) if all(regex))
+    matches!(text, StringMatch::Regex(regex) if regex.as_str() == StringMatch::ANY)
 }
