@@ -118,6 +118,7 @@ const HASH_KEY: &[Key] = &[
 const PICK: &[Key] = &[
     key("subset", "/subset", Shape::Text),
     key("endpoint", "/endpoint", Shape::Text),
+    key("pod", "/pod", Shape::Text),
     key("sticky", "/sticky", Shape::Truth),
 ];
 

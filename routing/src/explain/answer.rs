@@ -24,6 +24,9 @@ pub struct Explanation {
     pub reason: &'static str,
     pub service: Option<ServiceShown>,
     pub virtual_service: Option<String>,
+    /// Its `gateways` as written; an empty list stands for `mesh`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateways: Option<Vec<Arc<str>>>,
     pub rule: Option<RuleShown>,
     pub destinations: Vec<Destination>,
     pub pick: Option<Pick>,
@@ -164,6 +167,8 @@ pub enum KeyShown {
 pub struct Pick {
     pub subset: Option<String>,
     pub endpoint: String,
+    /// `namespace/name`, where the endpoint is a pod that is known.
+    pub pod: Option<Arc<str>>,
     pub sticky: bool,
 }
 
@@ -214,6 +219,7 @@ impl Explanation {
             reason: verdict.reason,
             service: None,
             virtual_service: None,
+            gateways: None,
             rule: None,
             destinations: Vec::new(),
             pick: None,

@@ -30,7 +30,7 @@ pub use url::{Header, Url};
 use crate::balance::{Balance, mix};
 use crate::decide::{Dialled, Outcome, Reason, Request, Selected, decide, normalize_path, select, without_port};
 use crate::enrol::{Verdict, enrol};
-use crate::model::{Hostname, LoadBalancer, Namespace, Pod, Protocol, Service, World};
+use crate::model::{Hostname, LoadBalancer, Namespace, Pod, Protocol, Service, VirtualService, World};
 use crate::table::{Cluster, Leg, Route, Scope, Table, Target, View};
 
 /// Who asks.
@@ -118,6 +118,7 @@ pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
         }
     }
     explanation.capture = Some(capture);
+    explanation.gateways = explanation.virtual_service.as_ref().and_then(|name| gateways(world, name));
     explanation.not_used = losers::of_captured(&view, world, question.host, host.as_ref(), owner(&selected));
     explanation
 }
@@ -162,6 +163,14 @@ fn namespace_of<'w>(world: &'w World, name: &str) -> Option<&'w Namespace> {
 /// The address a client dials by the service's name; both families given, the one that is captured.
 fn address_of(service: &Service) -> Option<IpAddr> {
     service.addresses.iter().find(|address| address.is_ipv4()).or_else(|| service.addresses.first()).copied()
+}
+
+/// `gateways` of a virtual service by `namespace/name`, as written.
+fn gateways(world: &World, name: &str) -> Option<Vec<Arc<str>>> {
+    let (namespace, name) = name.split_once('/')?;
+    let same = |rule: &&VirtualService| *rule.object.namespace == *namespace && *rule.object.name == *name;
+    let rule = world.virtual_services.iter().find(same)?;
+    Some(rule.gateways.iter().map(|gateway| Arc::from(&**gateway)).collect())
 }
 
 fn named(names: Vec<String>, host: &str) -> bool {
@@ -227,9 +236,12 @@ impl Explanation {
                 (self.verdict, self.reason) = ("route", route.reason.as_str());
                 let picked = Balance::new().pick(route.cluster, route.key, mix(seed.wrapping_add(1)), &[]);
                 let hashed = route.cluster.load_balancer.hash_key().is_some();
+                let pod =
+                    |address| route.cluster.endpoints.iter().find(|endpoint| endpoint.address == address)?.pod.clone();
                 self.pick = picked.map(|picked| Pick {
                     subset: route.cluster.subset.as_deref().map(str::to_owned),
                     endpoint: picked.address.to_string(),
+                    pod: pod(picked.address),
                     sticky: hashed && route.key.is_some(),
                 });
             }

@@ -13,6 +13,7 @@ pub(crate) struct Answer {
     pub(super) path: String,
     pub(super) service: Option<Service>,
     pub(super) virtual_service: Option<String>,
+    pub(super) gateways: Option<Vec<String>>,
     pub(super) rule: Option<Rule>,
     #[serde(default)]
     pub(super) destinations: Vec<Destination>,
@@ -104,6 +105,7 @@ pub(super) enum Key {
 pub(super) struct Pick {
     pub(super) subset: Option<String>,
     pub(super) endpoint: String,
+    pub(super) pod: Option<String>,
     pub(super) sticky: bool,
 }
 

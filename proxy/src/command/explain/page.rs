@@ -134,8 +134,9 @@ impl Page {
         }
         let title = match (&answer.virtual_service, &answer.rule) {
             (Some(object), Some(rule)) => {
-                let takes = if rule.entry.is_none() { ", no match: takes everything" } else { "" };
-                self.line("RULE", YES, &format!("VirtualService {object}  {}{takes}", place(rule)));
+                let takes = if rule.entry.is_none() { " takes everything" } else { "" };
+                let gateways = answer.gateways.as_deref().map(gateways).unwrap_or_default();
+                self.line("RULE", YES, &format!("VirtualService {object}  {}{takes}{gateways}", place(rule)));
                 ""
             }
             (Some(object), None) => {
@@ -198,8 +199,17 @@ impl Page {
         if let Some(pick) = &answer.pick {
             let subset = pick.subset.as_ref().map(|subset| format!("{subset} → ")).unwrap_or_default();
             let sticky = if pick.sticky { "by the hash: the same while endpoints are" } else { "one draw of many" };
-            self.line("PICK", "", &format!("{subset}{}  ({sticky})", pick.endpoint));
+            let pod = pick.pod.as_ref().map(|pod| format!("{pod} ")).unwrap_or_default();
+            self.line("PICK", "", &format!("{subset}{pod}{}  ({sticky})", pick.endpoint));
         }
+    }
+}
+
+/// Why the rule is the mesh's.
+fn gateways(gateways: &[String]) -> String {
+    match gateways {
+        [] => "  (gateways not set: mesh)".to_owned(),
+        names => format!("  (gateways [{}])", names.join(", ")),
     }
 }
 
