@@ -28,8 +28,8 @@ pub(crate) struct Reply<'a> {
     pub(crate) headers: &'a [(&'static str, String)],
     /// May be empty.
     pub(crate) body: &'a [u8],
-    /// What the route does with it, and the head that its request was or would have been sent with.
-    pub(crate) edits: Option<(Edits<'a>, &'a [u8])>,
+    /// What the route does with it, and what that may depend on.
+    pub(crate) edits: Option<(Edits<'a>, Answered<'a>)>,
 }
 
 impl Reply<'_> {
@@ -37,8 +37,8 @@ impl Reply<'_> {
     pub(super) fn write(&self, out: &mut Vec<u8>, to_head: bool, close: bool) {
         let Self { status, headers, body, edits } = *self;
         let mut lines = reply::lines(body, headers);
-        if let Some((edits, request)) = edits.filter(|(edits, _)| !edits.spare_responses()) {
-            edits.response(&mut lines, Answered { status, request, upstream: None });
+        if let Some((edits, answered)) = edits.filter(|(edits, _)| !edits.spare_responses()) {
+            edits.response(&mut lines, answered);
         }
         reply::reply(out, status, body, &lines, to_head, close);
     }

@@ -65,7 +65,7 @@ impl Exchange<'_, '_> {
         let (request, progress, buffers) = (self.request, self.progress, &worker.buffers);
         self.record.upstream_local = self.edits.downstream.logs().then(|| stream.local_addr().ok()).flatten();
         let (mut up_read, mut up_write) = stream.split();
-        let answered = Answered { status: 0, request: self.head, upstream: Some(address) };
+        let answered = Answered::by(address, self.head, self.record.flags);
         let (edits, response) = (self.edits, &mut *self.response);
         let download = Download { request, pod, buffers, progress, response, edits, answered, tries };
         let upload = Upload { request, head: self.head, progress, buffers, mirrors };

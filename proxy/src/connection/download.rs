@@ -1,7 +1,7 @@
 //! The response's way to the client; it runs beside [`super::upload`].
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::Buf as _;
 use meshlet_routing::retry::Attempt;
@@ -34,10 +34,11 @@ impl Response {
     /// Writes the final head as the route changes it.
     fn write(&mut self, bytes: &[u8], close: bool, edits: Edits<'_>, answered: Answered<'_>) {
         let Self { head, out } = self;
+        let service_time = answered.service_time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         if edits.spare_responses() {
-            return forward::response(out, head, bytes, close);
+            return forward::response(out, head, bytes, close, service_time);
         }
-        let mut lines = forward::response_lines(head, bytes);
+        let mut lines = forward::response_lines(head, bytes, service_time);
         edits.response(&mut lines, Answered { status: head.status, ..answered });
         forward::changed_response(out, head, bytes, close, &lines);
     }
@@ -58,8 +59,8 @@ pub(crate) enum Downloaded {
 /// A response that was delivered.
 #[derive(Debug)]
 pub(crate) struct Delivered {
-    /// When its head was there.
-    pub(crate) answered: Instant,
+    /// From the end of the request to the response's head, if they came in this order.
+    pub(crate) service_time: Option<Duration>,
     /// The endpoint's connection can be used again, if the request was sent as a whole.
     pub(crate) reusable: bool,
     /// The client was told that its connection ends.
@@ -98,7 +99,8 @@ impl Download<'_> {
         write: &mut WriteHalf<'_>,
     ) -> Result<Downloaded, Failure> {
         let mut buffer = self.final_head(read, write).await?;
-        let answered = Instant::now();
+        let service_time = self.progress.since_whole().filter(|_| !self.request.is_upgrade());
+        self.answered.service_time = service_time;
         let next = self.next(buffer.filled());
         let framing = self.response.head.framing(self.request.is_head());
         let mut body = Body::new(framing);
@@ -111,14 +113,14 @@ impl Download<'_> {
         let last = next == Next::UsedUp;
         if self.response.head.switches() {
             self.switch(write, &buffer).await?;
-            let delivered = Delivered { answered, reusable: false, close: true, switched: true, last };
+            let delivered = Delivered { service_time, reusable: false, close: true, switched: true, last };
             return Ok(Downloaded::Delivered(delivered));
         }
         let close = self.request.close || self.pod.is_closing() || framing == Framing::UntilClose;
         self.start(write, &mut buffer, &mut body, close).await?;
         self.stream(read, write, &mut buffer, &mut body).await?;
         let reusable = self.response.head.keeps_alive && body.is_complete() && buffer.is_empty();
-        Ok(Downloaded::Delivered(Delivered { answered, reusable, close, switched: false, last }))
+        Ok(Downloaded::Delivered(Delivered { service_time, reusable, close, switched: false, last }))
     }
 
     /// Reads up to the final response's head, which stays at the start of the buffer; interim ones go to the client.
@@ -136,7 +138,7 @@ impl Download<'_> {
             if !head.is_interim() {
                 return Ok(buffer);
             }
-            forward::response(out, head, buffer.filled(), false);
+            forward::response(out, head, buffer.filled(), false, None);
             write.write_all(out).await.map_err(|_| Failure::ClientGone)?;
             buffer.consume(head.length);
         }

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use meshlet_routing::model::{HeaderEdits, Template};
 
 use super::Downstream;
+use super::flags::Flags;
 use super::route::{Action, Plan};
 use super::variables::Variables;
 use crate::protocol::http1::forward;
@@ -30,6 +32,19 @@ pub(crate) struct Answered<'a> {
     pub(crate) request: &'a [u8],
     /// The endpoint that answers; `None`: the proxy does.
     pub(crate) upstream: Option<SocketAddr>,
+    /// How long it has taken.
+    pub(crate) service_time: Option<Duration>,
+    /// Envoy's response code details.
+    pub(crate) details: &'a str,
+    /// Response flags so far.
+    pub(crate) flags: Flags,
+}
+
+impl<'a> Answered<'a> {
+    /// By an endpoint, which has not said anything yet.
+    pub(crate) fn by(upstream: SocketAddr, request: &'a [u8], flags: Flags) -> Self {
+        Self { status: 0, request, upstream: Some(upstream), service_time: None, details: "via_upstream", flags }
+    }
 }
 
 impl<'e> Edits<'e> {
@@ -56,7 +71,7 @@ impl<'e> Edits<'e> {
                 ":scheme" => Some(b"http"[..].into()),
                 _ => lines.value(name),
             };
-            rendered(template, &self.variables(None, None), &request, &|_| None)
+            rendered(template, &self.variables(None), &request, &|_| None)
         };
         lines.edit(edits, &render);
         let authority =
@@ -81,7 +96,7 @@ impl<'e> Edits<'e> {
     pub(crate) fn response(&self, lines: &mut Lines<'e>, answered: Answered<'_>) {
         let render = |template: &Template, lines: &Lines<'_>| {
             let request = |name: &str| forward::value(answered.request, name);
-            let variables = self.variables(Some(answered.status), answered.upstream);
+            let variables = self.variables(Some(answered));
             rendered(template, &variables, &request, &|name| lines.value(name))
         };
         lines.edit(self.response_edits(), &render);
@@ -98,9 +113,12 @@ impl<'e> Edits<'e> {
         self.plan.effects.as_deref().map_or(&[], |effects| &effects.response)
     }
 
-    fn variables(&self, status: Option<u16>, upstream: Option<SocketAddr>) -> Variables<'e> {
+    fn variables<'v>(&self, answered: Option<Answered<'v>>) -> Variables<'v>
+    where
+        'e: 'v,
+    {
         let Self { downstream, plan } = *self;
-        Variables { downstream, route: plan.route(), cluster: plan.cluster(), status, upstream }
+        Variables { downstream, route: plan.route(), cluster: plan.cluster(), answered }
     }
 }
 

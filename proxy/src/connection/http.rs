@@ -119,7 +119,7 @@ async fn respond(
             (record.code, record.details) = (*status, route::details(flag).into());
             record.flags |= Flags::named(flag);
             // An injected abort is not the route's doing.
-            let edits = (*flag != "FI").then_some((edits, &heads.out[..]));
+            let edits = (*flag != "FI").then_some((edits, record.answered(&heads.out)));
             let reply = Reply { status: *status, headers, body, edits };
             answer(downstream, reply, &heads.request, incoming, write, progress).await
         }
@@ -141,7 +141,7 @@ async fn exchange(
     match done {
         Ok(delivered) => {
             record.code = heads.response.head.status;
-            record.answered = Some(delivered.answered);
+            record.service_time = delivered.service_time;
             record.details = "via_upstream".into();
             after(edits.downstream, &delivered, incoming, write, progress, record.relayed).await
         }
@@ -173,7 +173,7 @@ async fn fail(
         Failure::ClientGone => Some(End::Reset),
         Failure::Refused(_) => Some(refuse(edits.downstream, reply, incoming.read, write).await),
         _ => {
-            let reply = Reply { edits: Some((edits, &heads.out)), ..reply };
+            let reply = Reply { edits: Some((edits, record.answered(&heads.out))), ..reply };
             answer(edits.downstream, reply, &heads.request, incoming, write, progress).await
         }
     }

@@ -61,7 +61,7 @@ pub(super) fn line(downstream: &Downstream, record: &Record<'_>, now: Instant, w
         bytes_received: record.received,
         bytes_sent: record.sent,
         duration: u64::try_from(now.duration_since(record.started).as_millis()).unwrap_or(u64::MAX),
-        upstream_service_time: record.service_time().map(|millis| millis.to_string()),
+        upstream_service_time: record.service_time.map(|time| time.as_millis().to_string()),
         x_forwarded_for: some(&request.forwarded_for),
         user_agent: some(&request.user_agent),
         request_id: some(&request.request_id),

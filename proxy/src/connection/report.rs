@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 use std::net::SocketAddr;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::edits::Answered;
 use super::flags::Flags;
 use super::route::Plan;
 use super::timestamp::Timestamp;
@@ -32,8 +33,8 @@ pub(crate) struct Record<'r> {
     pub(crate) received: u64,
     /// Bytes of the response's body, or of the connection.
     pub(crate) sent: u64,
-    /// When the response's head was there.
-    pub(crate) answered: Option<Instant>,
+    /// From the end of the request to the response's head.
+    pub(crate) service_time: Option<Duration>,
     /// The endpoint that was tried last.
     pub(crate) upstream: Option<SocketAddr>,
     /// The pod's end of the connection to it.
@@ -89,7 +90,7 @@ impl<'r> Record<'r> {
             failure: None,
             received: 0,
             sent: 0,
-            answered: None,
+            service_time: None,
             upstream: None,
             upstream_local: None,
             cluster,
@@ -107,9 +108,10 @@ impl Record<'_> {
         Timestamp(wall.checked_sub(now.duration_since(self.started)).unwrap_or(UNIX_EPOCH))
     }
 
-    /// Milliseconds to the response's head.
-    pub(super) fn service_time(&self) -> Option<u128> {
-        self.answered.map(|answered| answered.duration_since(self.started).as_millis())
+    /// What an answer of the proxy's own may be made of; `request` is the head that was sent, or would have been.
+    pub(super) fn answered<'a>(&'a self, request: &'a [u8]) -> Answered<'a> {
+        let Self { code: status, details, flags, .. } = self;
+        Answered { status: *status, request, upstream: None, service_time: None, details, flags: *flags }
     }
 
     /// What was spoken; `None` for opaque bytes.
@@ -138,7 +140,7 @@ impl Downstream {
     fn line(&self, record: &Record<'_>, now: Instant, wall: SystemTime) -> String {
         let duration = now.duration_since(record.started);
         let started = record.start(now, wall);
-        let service = record.service_time();
+        let service = record.service_time.map(|time| time.as_millis());
         let nothing = RequestTexts::default();
         let request = record.request.as_ref().unwrap_or(&nothing);
         let protocol = record.protocol().unwrap_or("-");
@@ -189,8 +191,6 @@ impl<T: Display> Display for OrDash<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use meshlet_routing::decide::Dialled;
     use meshlet_routing::model::Protocol;
 
@@ -222,7 +222,7 @@ mod tests {
         record.request = Some(RequestTexts::new(sent));
         (record.code, record.details) = (200, "via_upstream".into());
         (record.received, record.sent) = (0, 1024);
-        record.answered = Some(record.started + Duration::from_millis(11));
+        record.service_time = Some(Duration::from_millis(11));
         record.upstream = Some("10.1.0.9:80".parse().expect("an address"));
         record.upstream_local = Some("10.1.0.5:52000".parse().expect("an address"));
         check(

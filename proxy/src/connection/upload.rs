@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::future::pending;
 use std::io;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use bytes::Buf as _;
 use tokio::io::AsyncWriteExt as _;
@@ -42,8 +43,8 @@ pub(crate) struct Progress {
     pub(crate) received: Cell<u64>,
     /// Bytes of the response's body.
     pub(crate) sent: Cell<u64>,
-    /// All of the request was read.
-    read: Cell<bool>,
+    /// When all of the request was read.
+    read: Cell<Option<Instant>>,
     now_read: Notify,
 }
 
@@ -56,13 +57,20 @@ impl Progress {
 
     /// All of the request was read.
     fn complete(&self) {
-        self.read.set(true);
-        self.now_read.notify_waiters();
+        if self.read.get().is_none() {
+            self.read.set(Some(Instant::now()));
+            self.now_read.notify_waiters();
+        }
+    }
+
+    /// How long it is since all of the request was read.
+    pub(crate) fn since_whole(&self) -> Option<Duration> {
+        self.read.get().map(|read| read.elapsed())
     }
 
     /// Waits until all of the request was read.
     pub(crate) async fn whole(&self) {
-        while !self.read.get() {
+        while self.read.get().is_none() {
             self.now_read.notified().await;
         }
     }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use meshlet_routing::model::Variable;
 
 use super::Downstream;
+use super::edits::Answered;
 use super::timestamp::Timestamp;
 
 /// What is known of one request beside its headers.
@@ -17,10 +18,8 @@ pub(crate) struct Variables<'v> {
     pub(crate) route: &'v str,
     /// Envoy's name of the cluster.
     pub(crate) cluster: &'v str,
-    /// Of the response, once there is one.
-    pub(crate) status: Option<u16>,
-    /// The endpoint, once there is one.
-    pub(crate) upstream: Option<SocketAddr>,
+    /// The response, once there is one.
+    pub(crate) answered: Option<Answered<'v>>,
 }
 
 impl Variables<'_> {
@@ -34,14 +33,17 @@ impl Variables<'_> {
         match variable {
             Variable::RequestHeader { name, alternative } => of_header(name, alternative.as_deref(), request),
             Variable::ResponseHeader { name, alternative } => of_header(name, alternative.as_deref(), response),
+            Variable::UpstreamRequestAttemptCount => request("x-envoy-attempt-count"),
             plain => self.plain(plain).filter(|text| !text.is_empty()).map(|text| text.into_bytes().into()),
         }
     }
 
     fn plain(&self, variable: &Variable) -> Option<String> {
         let Downstream { dialled, peer, pod, .. } = self.downstream;
+        let upstream = self.answered.and_then(|answered| answered.upstream);
         match variable {
-            Variable::RequestHeader { .. } | Variable::ResponseHeader { .. } | Variable::Nothing(_) => None,
+            Variable::RequestHeader { .. } | Variable::ResponseHeader { .. } => None,
+            Variable::UpstreamRequestAttemptCount | Variable::Nothing(_) => None,
             // A format of one's own is not honoured.
             Variable::StartTime { .. } => Some(Timestamp(SystemTime::now()).to_string()),
             Variable::Protocol => Some("HTTP/1.1".to_owned()),
@@ -51,14 +53,15 @@ impl Variables<'_> {
             Variable::DownstreamLocalAddress => Some(SocketAddr::new(dialled.address, dialled.port).to_string()),
             Variable::DownstreamLocalAddressWithoutPort => Some(dialled.address.to_string()),
             Variable::DownstreamLocalPort => Some(dialled.port.to_string()),
-            Variable::UpstreamHost => self.upstream.map(|address| address.to_string()),
-            Variable::UpstreamHostWithoutPort => self.upstream.map(|address| address.ip().to_string()),
-            Variable::UpstreamRemotePort => self.upstream.map(|address| address.port().to_string()),
+            Variable::UpstreamHost => upstream.map(|address| address.to_string()),
+            Variable::UpstreamHostWithoutPort => upstream.map(|address| address.ip().to_string()),
+            Variable::UpstreamRemotePort => upstream.map(|address| address.port().to_string()),
             Variable::UpstreamCluster => Some(self.cluster.to_owned()),
             Variable::RouteName => Some(self.route.to_owned()),
-            Variable::ResponseCode => self.status.map(|status| status.to_string()),
+            Variable::ResponseCode => self.answered.map(|answered| answered.status.to_string()),
             Variable::Hostname => Some(pod.client.pod.to_string()),
-            Variable::ResponseCodeDetails | Variable::ResponseFlags | Variable::UpstreamRequestAttemptCount => None,
+            Variable::ResponseCodeDetails => self.answered.map(|answered| answered.details.to_owned()),
+            Variable::ResponseFlags => self.answered.map(|answered| answered.flags.to_string()),
         }
     }
 }

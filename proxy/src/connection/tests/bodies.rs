@@ -121,7 +121,8 @@ fn given_a_response_that_ends_with_its_connection_then_the_clients_connection_en
     let node = Node::http(&upstream);
     let mut client = node.connect();
     client.send("GET / HTTP/1.1\r\nHost: echo\r\n\r\n");
-    assert_eq!(client.rest().expect("a clean end"), "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nall there is");
+    client.expect("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nall there is");
+    client.expect_end();
 }
 
 #[test]

@@ -138,16 +138,20 @@ fn given_operations_that_would_break_the_framing_then_they_do_nothing() {
     assert_eq!(sent(POST, &plan(None, vec![], effects)), ["POST / HTTP/1.1", "host: shop", "content-length: 5"]);
 }
 
+fn answered(status: u16, request: &[u8], upstream: Option<SocketAddr>) -> Answered<'_> {
+    Answered { status, request, upstream, service_time: None, details: "via_upstream", flags: Flags::URX }
+}
+
 /// The lines of a response as the client gets it.
 fn received(response: &str, plan: &Plan, upstream: Option<&str>) -> Vec<String> {
     let mut bytes = response.as_bytes().to_vec();
     let mut head = ResponseHead::default();
     assert_eq!(head.parse(&mut bytes), Ok(Parsed::Complete), "{response:?}");
     let (downstream, mut out) = (downstream(), Vec::new());
-    let mut lines = forward::response_lines(&head, &bytes);
+    let mut lines = forward::response_lines(&head, &bytes, None);
     let upstream = upstream.map(|address| address.parse().expect("an address"));
     let request = b"GET /new HTTP/1.1\r\nhost: web\r\nx-user: alice\r\nx-user: bob\r\n\r\n";
-    let answered = Answered { status: head.status, request, upstream };
+    let answered = answered(head.status, request, upstream);
     Edits { downstream: &downstream, plan }.response(&mut lines, answered);
     forward::changed_response(&mut out, &head, &bytes, false, &lines);
     let out = String::from_utf8(out).expect("the cases are text");
@@ -163,6 +167,7 @@ fn given_operations_on_response_headers_then_they_see_the_request_that_was_sent_
         ("x-user", "%REQ(x-user)%"),
         ("x-status", "%RESPONSE_CODE% from %UPSTREAM_HOST%"),
         ("x-gone", "%RESP(server)%"),
+        ("x-how", "%RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS%"),
     ];
     let edits = [list(&["server"], &set, &[("content-length", "7")])];
     let effects = Effects { response: edits.into(), ..Effects::default() };
@@ -171,8 +176,9 @@ fn given_operations_on_response_headers_then_they_see_the_request_that_was_sent_
         [
             "HTTP/1.1 200 OK",
             "x-path: /new of web",
-            "x-user: alice,bob",
+            "x-user: alice",
             "x-status: 200 from 10.1.0.9:80",
+            "x-how: via_upstream URX",
             "content-length: 2"
         ]
     );
@@ -210,7 +216,10 @@ fn given_an_answer_of_the_proxys_own_then_the_routes_operations_apply() {
         (true, "HTTP/1.1 301 Moved Permanently\r\ncontent-length: 0\r\nlocation: http://x/\r\nx-a: 301\r\n\r\n"),
         (false, "HTTP/1.1 301 Moved Permanently\r\ncontent-length: 0\r\nlocation: http://x/\r\n\r\n"),
     ] {
-        let edits = edits.then_some((Edits { downstream: &downstream, plan: &plan }, &b"GET / HTTP/1.1\r\n\r\n"[..]));
+        let edits = edits.then_some((
+            Edits { downstream: &downstream, plan: &plan },
+            answered(301, b"GET / HTTP/1.1\r\n\r\n", None),
+        ));
         let mut out = Vec::new();
         Reply { status: 301, headers: &headers, body: b"", edits }.write(&mut out, false, false);
         assert_eq!(String::from_utf8_lossy(&out), expected);

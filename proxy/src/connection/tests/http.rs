@@ -24,6 +24,19 @@ fn given_many_requests_on_one_connection_then_the_endpoint_sees_one_connection()
 }
 
 #[test]
+fn given_a_response_then_it_says_how_long_the_endpoint_took_whatever_that_one_says() {
+    let upstream =
+        Upstream::answering("HTTP/1.1 200 OK\r\nx-envoy-upstream-service-time: 4711\r\ncontent-length: 0\r\n\r\n");
+    let node = Node::http(&upstream);
+    let mut client = node.connect();
+    client.send(&get("/"));
+    let head = client.head();
+    let times: Vec<&str> =
+        head.lines().filter_map(|line| line.strip_prefix("x-envoy-upstream-service-time: ")).collect();
+    assert!(matches!(times[..], [time] if time != "4711" && time.parse::<u64>().is_ok()), "{head}");
+}
+
+#[test]
 fn given_requests_in_one_write_or_byte_by_byte_then_they_are_answered_in_order() {
     let upstream = Upstream::new(|conversation, _| {
         while let Some(path) = conversation.head().split(' ').nth(1) {

@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 
 use super::framing::Framing;
-use super::lines::{Lines, joined};
+use super::lines::Lines;
 use super::request::RequestHead;
 use super::response::ResponseHead;
 
 /// How many tries there have been of a request, this one included; Istio has it sent with every request
 /// (istio/istio pilot/pkg/networking/core/httproute.go, IncludeRequestAttemptCount).
 const ATTEMPT_COUNT: &[u8] = b"x-envoy-attempt-count";
+
+/// How many milliseconds an endpoint has taken to answer; it says so to the client. Istio leaves Envoy's own headers on.
+const SERVICE_TIME: &[u8] = b"x-envoy-upstream-service-time";
 
 /// Writes a request's head for an endpoint as it is. `request_id` is for a request without one of its own.
 pub(crate) fn request(out: &mut Vec<u8>, head: &RequestHead, bytes: &[u8], request_id: Option<&[u8; 36]>) {
@@ -76,8 +79,7 @@ pub(crate) fn mirrored(head: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A value in a request's head that was written here: of a pseudo-header or of a field in lower case, several lines as
-/// one.
+/// A value in a request's head that was written here: of a pseudo-header, or the first of a field in lower case.
 pub(crate) fn value<'h>(head: &'h [u8], name: &str) -> Option<Cow<'h, [u8]>> {
     let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let mut start = lines.next()?.split(|byte| *byte == b' ');
@@ -87,23 +89,36 @@ pub(crate) fn value<'h>(head: &'h [u8], name: &str) -> Option<Cow<'h, [u8]>> {
         ":scheme" => Some(b"http"[..].into()),
         _ => {
             let name = if name == ":authority" { "host" } else { name };
-            joined(lines.filter_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b": ")))
+            lines.find_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b": ")).map(Cow::Borrowed)
         }
     }
 }
 
-/// Writes a response's head for the client as it is; `close`: the connection ends with it.
-pub(crate) fn response(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], close: bool) {
+/// Writes a response's head for the client as it is; `close`: the connection ends with it. `service_time` is in
+/// milliseconds.
+pub(crate) fn response(out: &mut Vec<u8>, head: &ResponseHead, bytes: &[u8], close: bool, service_time: Option<u64>) {
     status(out, head, bytes);
-    for (name, value) in head.fields.forwarded(bytes) {
+    for (name, value) in head.fields.forwarded(bytes).filter(|(name, _)| *name != SERVICE_TIME) {
         field(out, name, value);
+    }
+    if let Some(millis) = service_time {
+        out.extend_from_slice(SERVICE_TIME);
+        out.extend_from_slice(b": ");
+        decimal(out, millis);
+        out.extend_from_slice(b"\r\n");
     }
     end_response(out, head, bytes, close);
 }
 
-/// The lines of a response, for a rule to change.
-pub(crate) fn response_lines<'l>(head: &ResponseHead, bytes: &'l [u8]) -> Lines<'l> {
-    Lines::of(head.fields.forwarded(bytes))
+/// The lines of a response, with what it gets here, for a rule to change.
+pub(crate) fn response_lines<'l>(head: &ResponseHead, bytes: &'l [u8], service_time: Option<u64>) -> Lines<'l> {
+    let mut lines = Lines::of(head.fields.forwarded(bytes).filter(|(name, _)| *name != SERVICE_TIME));
+    if let Some(millis) = service_time {
+        let mut number = Vec::new();
+        decimal(&mut number, millis);
+        lines.add(SERVICE_TIME, number);
+    }
+    lines
 }
 
 /// Writes a response's head for the client as a rule has changed it.

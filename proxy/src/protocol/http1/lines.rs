@@ -27,9 +27,10 @@ impl<'l> Lines<'l> {
         Self(lines.map(|(name, value)| (name.into(), value.into())).collect())
     }
 
-    /// The value of a name; several lines count as one, joined by commas.
+    /// The first value of a name: what Envoy's `%REQ(name)%` is
+    /// (source/common/formatter/http_specific_formatter.cc, HeaderFormatter::findHeader).
     pub(crate) fn value(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        joined(self.0.iter().filter(|(found, _)| **found == *name.as_bytes()).map(|(_, value)| &**value))
+        self.0.iter().find(|(found, _)| **found == *name.as_bytes()).map(|(_, value)| (&**value).into())
     }
 
     /// Whether there is such a line.
@@ -96,14 +97,6 @@ fn is_a_rules(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().copied().all(is_token) && !OURS.contains(&name)
 }
 
-/// Several values of a name as one.
-pub(crate) fn joined<'v>(mut values: impl Iterator<Item = &'v [u8]>) -> Option<Cow<'v, [u8]>> {
-    let first = values.next()?;
-    let Some(second) = values.next() else { return Some(first.into()) };
-    let all: Vec<&[u8]> = [first, second].into_iter().chain(values).collect();
-    Some(all.join(&b","[..]).into())
-}
-
 #[cfg(test)]
 mod tests {
     use meshlet_routing::model::{Segment, Variable};
@@ -150,7 +143,7 @@ mod tests {
 
     #[test]
     fn given_values_from_other_lines_then_they_are_those_before_the_list_and_after_its_removals() {
-        check(&[list(&[], &[("b", "%REQ(a)%"), ("c", "%REQ(b)%")], &[])], "a: 1; a: 3; b: 1,3; c: 2; ");
+        check(&[list(&[], &[("b", "%REQ(a)%"), ("c", "%REQ(b)%")], &[])], "a: 1; a: 3; b: 1; c: 2; ");
         check(&[list(&["a"], &[("c", "%REQ(a)%")], &[])], "b: 2; ");
         // A second list sees what the first one has written.
         let first = list(&[], &[("b", "4")], &[("c", "5")]);

@@ -131,12 +131,34 @@ fn given_a_request_that_readers_could_read_differently_then_it_is_refused() {
     assert_eq!(sent(&options), Err(Refusal::TooLarge));
 }
 
+#[test]
+fn given_a_further_try_then_the_head_says_so_and_nothing_else_changes() {
+    let mut head = sent("GET / HTTP/1.1\r\nHost: a\r\nX-Envoy-Attempt-Count: 9\r\nX: 1\r\n\r\n")
+        .expect("a good request")
+        .into_bytes();
+    forward::count_attempt(&mut head, 12);
+    let head = String::from_utf8(head).expect("text");
+    assert!(head.starts_with("GET / HTTP/1.1\r\nx-envoy-attempt-count: 12\r\nhost: a\r\nx: 1\r\n"), "{head}");
+    assert!(head.ends_with("\r\n\r\n") && head.matches("x-envoy-attempt-count").count() == 1, "{head}");
+}
+
+#[test]
+fn given_a_copy_then_its_host_says_so_in_front_of_the_port() {
+    for (host, shadow) in
+        [("a", "a-shadow"), ("a:80", "a-shadow:80"), ("[::1]:80", "[::1]:80-shadow"), ("a:", "a:-shadow")]
+    {
+        let head = sent(&format!("GET / HTTP/1.1\r\nHost: {host}\r\nX: 1\r\n\r\n")).expect("a good request");
+        let copy = String::from_utf8(forward::mirrored(head.as_bytes())).expect("text");
+        assert_eq!(copy, head.replace(&format!("host: {host}\r\n"), &format!("host: {shadow}\r\n")), "{host}");
+    }
+}
+
 fn response(bytes: &str) -> Result<(ResponseHead, String), Refusal> {
     let mut bytes = bytes.as_bytes().to_vec();
     let mut head = ResponseHead::default();
     assert_eq!(head.parse(&mut bytes)?, Parsed::Complete);
     let mut out = Vec::new();
-    forward::response(&mut out, &head, &bytes, false);
+    forward::response(&mut out, &head, &bytes, false, None);
     Ok((head, String::from_utf8(out).expect("the cases are text")))
 }
 
@@ -216,7 +238,7 @@ proptest! {
             forward::request(&mut out, &request, &bytes, None);
         }
         if response.parse(&mut bytes) == Ok(Parsed::Complete) {
-            forward::response(&mut out, &response, &bytes, true);
+            forward::response(&mut out, &response, &bytes, true, Some(1));
         }
     }
 
