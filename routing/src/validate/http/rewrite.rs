@@ -13,11 +13,11 @@ pub(super) fn read(rule: &Fields<'_>) -> Rewrite {
     let uri = text(&rewrite, "uri");
     let authority = text(&rewrite, "authority");
     let regex = rewrite.object("uriRegexRewrite");
-    let has_regex = regex.is_some();
-    if uri.is_some() && has_regex {
+    if uri.is_some() && regex.is_some() {
         report.error(rewrite.here(), "has both uri and uriRegexRewrite", "keep one");
     }
-    if uri.is_none() && authority.is_none() && !rewrite.has("uriRegexRewrite") {
+    let said = |key| rewrite.text(key).is_some_and(|text| !text.is_empty());
+    if !said("uri") && !said("authority") && !rewrite.has("uriRegexRewrite") {
         report.error(rewrite.here(), "rewrites nothing", "add uri, uriRegexRewrite or authority");
     }
     let regex = regex.and_then(|fields| regex_rewrite(&fields));
