@@ -241,7 +241,7 @@ impl Node {
         }) else {
             anyhow::bail!("has no IPv4 address in status.podIPs");
         };
-        let scope = Scope::of_pod(pod);
+        let scope = Scope::of_pod(self.files.world(), pod);
         match self.enrolled.get_mut(uid) {
             Some(known) if known.netns == netns.inode() && known.address == address => {
                 known.scope = scope;
@@ -263,7 +263,7 @@ impl Node {
     /// Says what would be captured.
     fn rehearse(&mut self, verdicts: &[(Pod, Verdict)]) {
         for (pod, verdict) in verdicts.iter().filter(|(_, verdict)| verdict.captured) {
-            let scope = Scope::of_pod(pod);
+            let scope = Scope::of_pod(self.files.world(), pod);
             let table = self.published.table(self.files.world(), &scope);
             let services: Vec<String> =
                 table.ruled().map(|(address, port)| SocketAddr::new(address, port).to_string()).collect();

@@ -126,6 +126,7 @@ mod tests {
             annotations: marks(annotations),
             ports: BTreeMap::new(),
             node: None,
+            locality: Arc::default(),
             addresses: Vec::new(),
             host_network: false,
             completed: false,

@@ -43,7 +43,7 @@ impl Manifest {
 /// An object of a kind that this version does not read and that `analyze` has something to say about.
 #[derive(Debug, Clone)]
 pub struct Unread {
-    /// `Gateway`, `HTTPRoute`, `ServiceEntry` or `Sidecar`.
+    /// `Gateway` or `HTTPRoute`.
     pub kind: String,
     /// Its namespace.
     pub namespace: String,
@@ -111,6 +111,43 @@ pub(crate) fn document(text: &str) -> Result<Located, (u64, u64, String)> {
         let (line, column) = error.location().map_or((1, 1), |at| (at.line().max(1), at.column().max(1)));
         (line, column, format!("is not YAML: {}", first_sentence(&error)))
     })
+}
+
+/// Reads Istio's mesh config: by itself, or in the ConfigMap `istio` that holds it under `mesh`.
+///
+/// # Errors
+/// The text is neither.
+pub fn parse_mesh_config(file: &str, text: &str) -> Result<Manifest, Box<Fault>> {
+    let file: Arc<str> = file.into();
+    let at = |line, column| Source { file: Arc::clone(&file), line, column };
+    let read = |text: &str, lines_before: u64| {
+        document(text).map_err(|(line, column, problem)| unreadable(at(lines_before + line, column), problem))
+    };
+    let no_mapping = |line| unreadable(at(line, 1), "is no mesh config: expected a mapping".to_owned());
+    let Located { value, mut places } = read(text, 0)?;
+    let Value::Object(mut body) = value else { return Err(no_mapping(1)) };
+    let mut lines_before = 0;
+    if body.get("kind").and_then(Value::as_str) == Some("ConfigMap") {
+        let found = places.find("data.mesh").line;
+        let Some(mesh) = body.get("data").and_then(|data| data.get("mesh")).and_then(Value::as_str) else {
+            return Err(unreadable(at(found, 1), "the ConfigMap has no data.mesh".to_owned()));
+        };
+        // The text begins on the line after its key, which is how everybody writes it.
+        lines_before = found;
+        let inner = read(mesh, lines_before)?;
+        places = inner.places;
+        let Value::Object(inner) = inner.value else { return Err(no_mapping(found)) };
+        body = inner;
+    }
+    let object = ObjectRef { kind: Kind::MeshConfig, namespace: "".into(), name: "istio".into() };
+    let start = places.start();
+    let source = at(lines_before + start.line, start.column);
+    Ok(Manifest { object, source, body, places, lines_before })
+}
+
+fn unreadable(source: Source, problem: String) -> Box<Fault> {
+    let remedy = "give Istio's MeshConfig, or the ConfigMap that holds it".to_owned();
+    Box::new(Fault { severity: Severity::Error, source, object: None, field: String::new(), problem, remedy })
 }
 
 /// YAML 1.2's booleans alone: `n` and `on` are text, as label values and header names want them. A list of all pods of a large
@@ -227,12 +264,12 @@ impl Parsed {
             self.refuse(source.clone(), format!("{} without metadata.name: add it", kind.as_str()));
             return None;
         };
-        let namespace = if kind == Kind::Namespace { "" } else { namespace };
+        let namespace = if matches!(kind, Kind::Namespace | Kind::Node) { "" } else { namespace };
         Some(ObjectRef { kind, namespace: namespace.into(), name: name.into() })
     }
 
     fn note(&mut self, kind: String, body: Map<String, Value>, source: Source) {
-        if !matches!(&*kind, "Gateway" | "HTTPRoute" | "ServiceEntry" | "Sidecar") {
+        if !matches!(&*kind, "Gateway" | "HTTPRoute") {
             return;
         }
         let Some((namespace, name)) = identity(&body) else { return };
@@ -270,13 +307,15 @@ fn read_kind(api: &str, kind: &str) -> Read {
     let (group, version) = api.split_once('/').unwrap_or(("", api));
     match (group, version, kind) {
         ("", "v1", "Namespace") => Read::Kind(Kind::Namespace),
+        ("", "v1", "Node") => Read::Kind(Kind::Node),
         ("", "v1", "Service") => Read::Kind(Kind::Service),
         ("", "v1", "Pod") => Read::Kind(Kind::Pod),
         ("discovery.k8s.io", "v1", "EndpointSlice") => Read::Kind(Kind::EndpointSlice),
         ("networking.istio.io", "v1" | "v1beta1" | "v1alpha3", kind) => match kind {
             "VirtualService" => Read::Kind(Kind::VirtualService),
             "DestinationRule" => Read::Kind(Kind::DestinationRule),
-            "ServiceEntry" | "Sidecar" => Read::NotYet,
+            "ServiceEntry" => Read::Kind(Kind::ServiceEntry),
+            "Sidecar" => Read::Kind(Kind::Sidecar),
             _ => Read::Skip,
         },
         ("gateway.networking.k8s.io", "v1", "HTTPRoute") => Read::NotYet,

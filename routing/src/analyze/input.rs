@@ -131,6 +131,7 @@ pub(super) fn plain_pod(namespace: &Arc<str>) -> Pod {
         annotations: Labels::new(),
         ports: std::collections::BTreeMap::new(),
         node: None,
+        locality: Arc::default(),
         addresses: Vec::new(),
         host_network: false,
         completed: false,

@@ -74,10 +74,10 @@ fn broken(destination: &Destination, port: u16, lens: &mut Lens<'_, '_>) -> Opti
     let number = destination.port.unwrap_or(port);
     match lens.target(&destination.host, number, destination.subset.as_deref()) {
         Target::Cluster(_) => None,
-        Target::UnknownHost if lens.service(&destination.host).is_none() => Some(Cause::Host),
+        Target::UnknownHost if lens.destination(&destination.host).is_none() => Some(Cause::Host),
         Target::UnknownHost => Some(Cause::Port(number, destination.port.is_some())),
         Target::UnknownSubset => {
-            let known = lens.service(&destination.host).map(|service| lens.subsets(service));
+            let known = lens.destination(&destination.host).map(|service| lens.subsets(service));
             let (rules, subsets) = known.unwrap_or_default();
             let rules = rules.into_iter().map(ToString::to_string).collect();
             Some(Cause::Subset(rules, subsets.into_iter().map(str::to_owned).collect()))

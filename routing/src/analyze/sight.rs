@@ -202,7 +202,12 @@ impl<'i> Sight<'i> {
         policies.for_each(|place| concern.policy(&world.destination_rules[*place]));
     }
 
-    fn ask(&mut self, subject: Subject<'i>, concern: Concern<'_>) {
+    fn ask(&mut self, subject: Subject<'i>, mut concern: Concern<'_>) {
+        // A Sidecar may hide anything.
+        for sidecar in &self.input.world.sidecars {
+            concern.namespace(&sidecar.object.namespace);
+            concern.labels.extend(sidecar.selector.clone());
+        }
         let Concern { own, labels, .. } = concern;
         let own = Arc::new(own);
         let other = (0..self.namespaces.len()).find(|place| !own.contains(place));

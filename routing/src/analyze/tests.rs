@@ -473,7 +473,8 @@ fn given_fields_and_kinds_that_have_no_effect_then_they_are_found_with_their_pat
             "warning MSH0902 DestinationRule shop/x: spec.subsets[0].label",
         ],
     );
-    check(&object("Sidecar", "x", "shop", "{}"), &["warning MSH0901 Sidecar shop/x: "]);
+    check(&object("Sidecar", "x", "shop", "{}"), &[]);
+    check(&object("Sidecar", "x", "shop", "{ingress: []}"), &["warning MSH0901 Sidecar shop/x: spec.ingress"]);
     let stat = service("x", "{hosts: [web], http: [{match: [{statPrefix: a}], route: [{destination: {host: web}}]}]}");
     check(&stat, &["warning MSH0901 VirtualService shop/x: spec.http[0].match[0].statPrefix"]);
     let slice = "\n---\n{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: s, namespace: shop}}\n";

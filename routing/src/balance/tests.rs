@@ -13,7 +13,7 @@ use super::outlier::Outliers;
 use super::ring_hash::Ring;
 use super::shares::{Shares, scale};
 use super::{Balance, Keys, Outcome, Picked, hash, mix, warmup};
-use crate::model::{Endpoint, HashKey, Hostname, LoadBalancer, OutlierDetection, Protocol, Warmup};
+use crate::model::{Endpoint, HashKey, Hostname, Kind, LoadBalancer, ObjectRef, OutlierDetection, Protocol, Warmup};
 use crate::table::{Cluster, Scope};
 
 fn endpoints(count: usize) -> Vec<Endpoint> {
@@ -38,6 +38,10 @@ fn cluster(load_balancer: LoadBalancer, count: usize) -> Cluster {
         connection_pool: Arc::default(),
         outlier_detection: None,
         original_destination: false,
+        unresolved: false,
+        service: ObjectRef { kind: Kind::Service, namespace: "default".into(), name: "a".into() },
+        node_local: false,
+        near_first: false,
         endpoints,
         selector: Arc::default(),
         layout: layout.into(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{CaptureShown, Client, namespace_of};
 use crate::decide::Dialled;
 use crate::enrol::enrol;
-use crate::model::{Pod, World};
+use crate::model::{OutboundTraffic, Pod, World};
 use crate::table::{Scope, Table};
 
 /// Which connections of captured pods are captured.
@@ -33,6 +33,16 @@ impl Capture {
     fn meaning(self, table: &Table, dialled: Dialled) -> Option<&'static str> {
         if table.ruled().any(|ruled| ruled == (dialled.address, dialled.port)) {
             return Some("a rule gives the address a meaning");
+        }
+        if table.outbound() == OutboundTraffic::RegistryOnly {
+            return Some(
+                "REGISTRY_ONLY refuses what nobody registered (by design: the kernel half captures single addresses)",
+            );
+        }
+        if table.ruled_anywhere().any(|port| port == dialled.port) {
+            return Some(
+                "a rule is for a name without address on the port (by design: the kernel half captures single addresses)",
+            );
         }
         let declared = self == Self::Ports && table.treatment(dialled).is_http();
         declared.then_some("the port is declared HTTP")
@@ -74,14 +84,14 @@ fn unmeant(capture: Capture) -> String {
 /// names no node, may be anywhere.
 fn neighbours<'w>(world: &'w World, client: &Client<'_>) -> BTreeMap<Scope, &'w Pod> {
     let (own, node) = match client {
-        Client::Pod(pod) => (Scope::of_pod(pod), pod.node.as_deref()),
+        Client::Pod(pod) => (Scope::of_pod(world, pod), pod.node.as_deref()),
         Client::Imaginary(scope) => (scope.clone(), None),
     };
     let near = |pod: &&Pod| node.is_none() || pod.node.is_none() || pod.node.as_deref() == node;
     let captured = |pod: &&Pod| enrol(pod, namespace_of(world, &pod.namespace)).captured;
     let mut scopes: BTreeMap<Scope, &Pod> = BTreeMap::new();
     for pod in world.pods.iter().filter(near).filter(captured) {
-        let named = scopes.entry(Scope::of_pod(pod)).or_insert(pod);
+        let named = scopes.entry(Scope::of_pod(world, pod)).or_insert(pod);
         // Whatever the order of pods, the same one stands for the others.
         if (&pod.namespace, &pod.name) < (&named.namespace, &named.name) {
             *named = pod;

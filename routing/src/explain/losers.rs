@@ -71,6 +71,8 @@ fn passed_over(view: &View<'_>, rule: &VirtualService, host: &Hostname, owner: O
         ("GatewayOnly", format!("gateways [{}] does not include mesh", gateways.join(", ")))
     } else if !rule.export_to.reaches(&view.scope.namespace) {
         ("NotExported", format!("exportTo does not reach namespace {}", view.scope.namespace))
+    } else if let Some(sidecar) = view.sidecar().filter(|_| !view.imports(rule)) {
+        ("NotImported", format!("{} does not import it", sidecar.object))
     } else {
         match owner {
             Some(owner) if !exact => ("MoreSpecificHost", format!("VirtualService {owner} names {host} more narrowly")),
@@ -93,7 +95,7 @@ fn unread(
     used: Option<&ObjectRef>,
 ) -> (&'static str, String) {
     let (own, client) = (&*rule.object.namespace, &*view.scope.namespace);
-    if ![client, service_namespace, "istio-system"].contains(&own) {
+    if ![client, service_namespace, &view.mesh.root_namespace].contains(&own) {
         return ("NamespaceNotConsulted", "it is not in the client's, the service's or the root namespace".to_owned());
     }
     if !rule.export_to.reaches(client) {

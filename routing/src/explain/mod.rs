@@ -91,7 +91,7 @@ pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
     };
     let table = Table::build(world, &scope);
     let view = View::new(world, &scope);
-    let own = view.services().find(|service| named(service.names_for(&scope.namespace), question.host));
+    let own = view.services().find(|service| named(view.names(service), question.host));
     let concerned = own.map(|service| service.host.clone());
     let address = question.address.or_else(|| question.host.parse().ok()).or_else(|| own.and_then(address_of));
     let Some(address) = address else {
@@ -143,7 +143,7 @@ fn about_client(world: &World, client: &Client<'_>) -> (Explanation, Option<Scop
         }
         Client::Pod(pod) => {
             let verdict = enrol(pod, namespace_of(world, &pod.namespace));
-            let scope = Scope::of_pod(pod);
+            let scope = Scope::of_pod(world, pod);
             (Explanation::new(&pod.namespace, Some(&pod.name), verdict), verdict.captured.then_some(scope))
         }
     }
@@ -161,8 +161,16 @@ fn namespace_of<'w>(world: &'w World, name: &str) -> Option<&'w Namespace> {
 }
 
 /// The address a client dials by the service's name; both families given, the one that is captured.
+/// What a client's resolver gives: an address of the service, of a pod when it is headless. A service without any may be
+/// anywhere.
 fn address_of(service: &Service) -> Option<IpAddr> {
-    service.addresses.iter().find(|address| address.is_ipv4()).or_else(|| service.addresses.first()).copied()
+    let pods = || service.ports.iter().flat_map(|port| port.endpoints.iter()).map(|endpoint| endpoint.address.ip());
+    let mut found: Vec<IpAddr> = service.addresses.clone();
+    if service.headless() {
+        found.extend(pods());
+    }
+    let first = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first()).copied();
+    first.or_else(|| (!service.headless()).then_some(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)))
 }
 
 /// `gateways` of a virtual service by `namespace/name`, as written.

@@ -1,30 +1,37 @@
 //! One service and its endpoints, as the endpoint controller would put them together.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::model::{Endpoint, Hostname, Pod, Pods, Service, ServicePort};
-use crate::validate::{EndpointSlice, PortSpec, ServiceSpec, TargetPort};
+use crate::model::{Endpoint, Hostname, Locality, Pod, Resolution, Service, ServicePort, World};
+use crate::validate::{EndpointSlice, PortSpec, ServiceSpec, SliceEndpoint, TargetPort};
 
 /// A service has the endpoints of its EndpointSlices, or, when it has none and a selector, those of the pods it selects.
-pub(super) fn join(service: &ServiceSpec, pods: &Pods, slices: &[&EndpointSlice]) -> Service {
+pub(super) fn join(service: &ServiceSpec, world: &World, slices: &[&EndpointSlice]) -> Service {
     let ports = service.ports.iter().map(|port| {
         let endpoints =
-            if slices.is_empty() { from_pods(service, port, pods) } else { from_slices(service, port, pods, slices) };
+            if slices.is_empty() { from_pods(service, port, world) } else { from_slices(service, port, world, slices) };
         ServicePort {
             number: port.number,
             name: port.name.clone(),
             protocol: port.protocol,
             endpoints: endpoints.into_values().collect(),
+            names: Arc::default(),
         }
     });
+    let object = &service.object;
     Service {
-        name: service.name.clone(),
-        namespace: service.namespace.clone(),
-        host: Hostname::service(&service.name, &service.namespace),
+        object: object.clone(),
+        name: object.name.clone(),
+        namespace: object.namespace.clone(),
+        host: Hostname::service(&object.name, &object.namespace),
         addresses: service.addresses.clone(),
         ports: ports.collect(),
+        resolution: if service.headless { Resolution::Dialled } else { Resolution::Endpoints },
+        aliases: Vec::new(),
+        node_local: service.node_local,
+        distribution: service.distribution,
         export_to: service.export_to.clone(),
         created: service.created.clone(),
     }
@@ -33,7 +40,7 @@ pub(super) fn join(service: &ServiceSpec, pods: &Pods, slices: &[&EndpointSlice]
 fn from_slices(
     service: &ServiceSpec,
     port: &PortSpec,
-    pods: &Pods,
+    world: &World,
     slices: &[&EndpointSlice],
 ) -> BTreeMap<SocketAddr, Endpoint> {
     let mut endpoints: BTreeMap<SocketAddr, Endpoint> = BTreeMap::new();
@@ -41,24 +48,39 @@ fn from_slices(
         let Some((_, number)) = slice.ports.iter().find(|(name, _)| *name == port.name) else { continue };
         for entry in &slice.endpoints {
             for ip in &entry.addresses {
-                let named = entry.pod.as_ref().and_then(|name| pods.named(&service.namespace, name));
-                let pod = named.or_else(|| pods.at(*ip));
+                let pod = behind(entry, *ip, &service.object.namespace, world);
                 let address = SocketAddr::new(*ip, *number);
-                let endpoint = Endpoint {
-                    address,
-                    labels: pod.map(|pod| Arc::clone(&pod.labels)).unwrap_or_default(),
-                    ready: entry.ready,
-                    pod: pod.map(|pod| format!("{}/{}", pod.namespace, pod.name).into()),
-                    ..Endpoint::new(address)
-                };
-                take(&mut endpoints, endpoint);
+                let of_pod = pod.map_or_else(|| Endpoint::new(address), |pod| of_pod(pod, address, world));
+                let node = entry.node.clone().or(of_pod.node);
+                let locality = locality(entry, pod, world);
+                take(&mut endpoints, Endpoint { ready: entry.ready, locality, node, ..of_pod });
             }
         }
     }
     endpoints
 }
 
-fn from_pods(service: &ServiceSpec, port: &PortSpec, pods: &Pods) -> BTreeMap<SocketAddr, Endpoint> {
+/// The pod at one address of a slice: it is named there, or has the address.
+fn behind<'w>(entry: &SliceEndpoint, ip: IpAddr, namespace: &str, world: &'w World) -> Option<&'w Pod> {
+    let named = entry.pod.as_ref().and_then(|name| world.pods.named(namespace, name));
+    named.or_else(|| world.pods.at(ip))
+}
+
+/// In the slice's zone, else where the pod or the node is. A slice names no region.
+fn locality(entry: &SliceEndpoint, pod: Option<&Pod>, world: &World) -> Arc<Locality> {
+    let known = match pod {
+        Some(pod) if *pod.locality != Locality::default() => Arc::clone(&pod.locality),
+        _ => world.nodes.locality(entry.node.as_deref().or(pod.and_then(|pod| pod.node.as_deref()))),
+    };
+    if entry.zone.is_empty() || known.zone == entry.zone {
+        return known;
+    }
+    let region = Some(world.nodes.region(&entry.zone)).filter(|region| !region.is_empty());
+    let region = region.unwrap_or_else(|| known.region.clone());
+    Arc::new(Locality { region, zone: entry.zone.clone(), sub_zone: Box::default() })
+}
+
+fn from_pods(service: &ServiceSpec, port: &PortSpec, world: &World) -> BTreeMap<SocketAddr, Endpoint> {
     let selected = |pod: &&Pod| !pod.completed && service.selects(&pod.labels);
     let endpoint = |pod: &Pod| {
         let number = match &port.target {
@@ -66,19 +88,29 @@ fn from_pods(service: &ServiceSpec, port: &PortSpec, pods: &Pods) -> BTreeMap<So
             TargetPort::Name(name) => *pod.ports.get(name)?,
         };
         let address = SocketAddr::new(*pod.addresses.first()?, number);
-        let name = format!("{}/{}", pod.namespace, pod.name).into();
         let ready = pod.ready || service.publish_not_ready;
-        let labels = Arc::clone(&pod.labels);
-        Some(Endpoint { labels, ready, pod: Some(name), ..Endpoint::new(address) })
+        Some(Endpoint { ready, ..of_pod(pod, address, world) })
     };
     let mut endpoints = BTreeMap::new();
-    let selected = pods.of_namespace(&service.namespace).filter(selected);
+    let selected = world.pods.of_namespace(&service.object.namespace).filter(selected);
     selected.filter_map(endpoint).for_each(|endpoint| take(&mut endpoints, endpoint));
     endpoints
 }
 
+/// A pod as an endpoint.
+pub(super) fn of_pod(pod: &Pod, address: SocketAddr, world: &World) -> Endpoint {
+    Endpoint {
+        labels: Arc::clone(&pod.labels),
+        ready: pod.ready,
+        pod: Some(format!("{}/{}", pod.namespace, pod.name).into()),
+        locality: world.nodes.of_pod(pod),
+        node: pod.node.clone(),
+        ..Endpoint::new(address)
+    }
+}
+
 /// While slices are rewritten, or a pod takes over from another, an address may stand in two places: ready in either is ready.
-fn take(endpoints: &mut BTreeMap<SocketAddr, Endpoint>, endpoint: Endpoint) {
+pub(super) fn take(endpoints: &mut BTreeMap<SocketAddr, Endpoint>, endpoint: Endpoint) {
     let known = endpoints.entry(endpoint.address).or_insert_with(|| endpoint.clone());
     if endpoint.ready && !known.ready {
         *known = endpoint;

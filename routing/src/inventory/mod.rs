@@ -1,5 +1,7 @@
 //! Valid objects, one by one → the world they make. A change touches the services that it concerns and no others.
 
+mod aliases;
+mod entries;
 mod join;
 #[cfg(test)]
 mod tests;
@@ -8,8 +10,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::model::{Hostname, Kind, ObjectRef, Pod, Service, World};
-use crate::validate::{EndpointSlice, Object, ServiceSpec, Valid};
+use crate::model::{
+    DefaultExport, DestinationRule, ExportTo, Hostname, Kind, MeshConfig, ObjectRef, Pod, Resolution, Service,
+    VirtualService, World,
+};
+use crate::validate::{EndpointSlice, Object, ServiceEntry, ServiceSpec, Valid};
 
 /// What became of a world.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +43,7 @@ type Name = (Arc<str>, Arc<str>);
 pub struct Inventory {
     world: World,
     services: BTreeMap<Name, ServiceSpec>,
+    entries: BTreeMap<Name, ServiceEntry>,
     /// By the service that they belong to.
     slices: HashMap<Name, BTreeMap<Arc<str>, EndpointSlice>>,
     /// The service of each slice.
@@ -47,6 +53,7 @@ pub struct Inventory {
     listed: Listed,
     changed: Change,
     stale: BTreeSet<Name>,
+    stale_entries: BTreeSet<Name>,
 }
 
 /// What a slice knows a pod by.
@@ -60,7 +67,13 @@ impl World {
     /// Puts objects together.
     #[must_use]
     pub fn assemble<'o>(objects: impl IntoIterator<Item = &'o Valid>) -> Self {
-        let mut inventory = Inventory::default();
+        Self::assemble_in(MeshConfig::default(), objects)
+    }
+
+    /// Puts objects together in a mesh that is configured so.
+    #[must_use]
+    pub fn assemble_in<'o>(mesh: MeshConfig, objects: impl IntoIterator<Item = &'o Valid>) -> Self {
+        let mut inventory = Inventory::new(mesh);
         objects.into_iter().for_each(|object| inventory.put(object));
         inventory.settle();
         inventory.world
@@ -68,6 +81,12 @@ impl World {
 }
 
 impl Inventory {
+    /// Nothing, in a mesh that is configured so.
+    #[must_use]
+    pub fn new(mesh: MeshConfig) -> Self {
+        Self { world: World { mesh, ..World::default() }, ..Self::default() }
+    }
+
     /// The world as it was when [`Self::settle`] was last called.
     #[must_use]
     pub fn world(&self) -> &World {
@@ -75,39 +94,64 @@ impl Inventory {
     }
 
     /// Puts an object in the place of the one of its kind, namespace and name.
-    pub fn put(&mut self, Valid(object): &Valid) {
-        match object {
+    pub fn put(&mut self, valid: &Valid) {
+        let exported = |own: &ExportTo, default: &DefaultExport, object: &ObjectRef| {
+            if valid.says_export { own.clone() } else { default.of(&object.namespace) }
+        };
+        let mesh = &self.world.mesh;
+        match &valid.object {
             Object::Namespace(namespace) => {
                 (self.changed.rules, self.changed.clients) = (true, true);
                 let name = Arc::clone(&namespace.name);
                 let object = ObjectRef { kind: Kind::Namespace, namespace: "".into(), name };
                 self.listed.put(&mut self.world.namespaces, &object, namespace.clone());
             }
+            Object::Node(node) => {
+                if self.world.nodes.put(Arc::clone(&node.name), Arc::clone(&node.locality)) {
+                    self.nodes_changed();
+                }
+            }
             Object::Pod(pod) => {
                 let before = self.world.pods.put(pod.clone());
                 self.pod_changed(before.as_ref(), Some(pod));
             }
             Object::Service(service) => {
-                let name = (Arc::clone(&service.namespace), Arc::clone(&service.name));
-                self.services.insert(name.clone(), service.clone());
+                let name = name(&service.object);
+                let export_to = exported(&service.export_to, &mesh.services, &service.object);
+                self.services.insert(name.clone(), ServiceSpec { export_to, ..service.clone() });
                 self.changed.rules = true;
                 self.stale.insert(name);
+            }
+            Object::ServiceEntry(entry) => {
+                let export_to = exported(&entry.export_to, &mesh.services, &entry.object);
+                self.take_entry(&name(&entry.object));
+                self.entries.insert(name(&entry.object), ServiceEntry { export_to, ..entry.clone() });
+                self.changed.rules = true;
+                self.stale_entries.insert(name(&entry.object));
             }
             Object::EndpointSlice(slice) => self.put_slice(slice),
             Object::VirtualService(rule) => {
                 self.changed.rules = true;
-                self.listed.put(&mut self.world.virtual_services, &rule.object, rule.clone());
+                let export_to = exported(&rule.export_to, &mesh.virtual_services, &rule.object);
+                let rule = VirtualService { export_to, ..rule.clone() };
+                self.listed.put(&mut self.world.virtual_services, &rule.object.clone(), rule);
             }
             Object::DestinationRule(rule) => {
                 self.changed.rules = true;
-                self.listed.put(&mut self.world.destination_rules, &rule.object, rule.clone());
+                let export_to = exported(&rule.export_to, &mesh.destination_rules, &rule.object);
+                let rule = DestinationRule { export_to, ..rule.clone() };
+                self.listed.put(&mut self.world.destination_rules, &rule.object.clone(), rule);
+            }
+            Object::Sidecar(sidecar) => {
+                self.changed.rules = true;
+                self.listed.put(&mut self.world.sidecars, &sidecar.object, sidecar.clone());
             }
         }
     }
 
     /// Takes an object out; one that is not there is no matter.
     pub fn remove(&mut self, object: &ObjectRef) {
-        let name = (Arc::clone(&object.namespace), Arc::clone(&object.name));
+        let name = name(object);
         let world = &mut self.world;
         match object.kind {
             Kind::Pod => {
@@ -115,6 +159,12 @@ impl Inventory {
                 self.pod_changed(before.as_ref(), None);
             }
             Kind::EndpointSlice => self.take_slice(&name),
+            Kind::Node => {
+                if world.nodes.take(&object.name) {
+                    self.nodes_changed();
+                }
+            }
+            Kind::ServiceEntry => self.take_entry(&name),
             Kind::Service => {
                 self.changed.rules |= self.services.remove(&name).is_some();
                 self.stale.insert(name);
@@ -130,6 +180,9 @@ impl Inventory {
             Kind::DestinationRule => {
                 self.changed.rules |= self.listed.take(&mut world.destination_rules, object);
             }
+            Kind::Sidecar => self.changed.rules |= self.listed.take(&mut world.sidecars, object),
+            // It comes with the inventory.
+            Kind::MeshConfig => {}
         }
     }
 
@@ -137,18 +190,52 @@ impl Inventory {
     pub fn settle(&mut self) -> Change {
         for name in std::mem::take(&mut self.stale) {
             let host = Hostname::service(&name.1, &name.0);
-            let Some(spec) = self.services.get(&name) else {
-                self.world.services.take(&name.0, &host);
-                continue;
-            };
-            let slices: Vec<&EndpointSlice> = self.slices.get(&name).into_iter().flat_map(BTreeMap::values).collect();
-            let joined = join::join(spec, &self.world.pods, &slices);
-            if self.world.services.of(&name.0, &host).is_none_or(|known| !same_endpoints(known, &joined)) {
-                self.changed.endpoints.insert(host);
+            match self.services.get(&name).filter(|spec| spec.external_name.is_none()) {
+                Some(spec) => {
+                    let slices = self.slices.get(&name).into_iter().flat_map(BTreeMap::values);
+                    let joined = join::join(spec, &self.world, &slices.collect::<Vec<_>>());
+                    self.renew(joined);
+                }
+                None => drop(self.world.services.take(&service_of(&name), &host)),
             }
-            self.world.services.put(joined);
+        }
+        for name in std::mem::take(&mut self.stale_entries) {
+            let entry = self.entries.get(&name);
+            let joined: Vec<Service> =
+                entry.into_iter().flat_map(|entry| entries::services(entry, &self.world)).collect();
+            joined.into_iter().for_each(|service| self.renew(service));
+        }
+        if self.changed.rules {
+            self.world.services.name(&aliases::aliases(self.services.values()));
         }
         std::mem::take(&mut self.changed)
+    }
+
+    /// Takes over what a service is now, and notes whether it has other endpoints.
+    fn renew(&mut self, mut service: Service) {
+        let known = self.world.services.of(&service.object, &service.host);
+        if known.is_none_or(|known| !same_endpoints(known, &service)) {
+            self.changed.endpoints.insert(service.host.clone());
+            // The endpoints of a headless service are what its clients dial.
+            self.changed.rules |= service.resolution == Resolution::Dialled;
+        }
+        service.aliases = known.map(|known| known.aliases.clone()).unwrap_or_default();
+        self.world.services.put(service);
+    }
+
+    fn take_entry(&mut self, name: &Name) {
+        let Some(gone) = self.entries.remove(name) else { return };
+        self.changed.rules = true;
+        for host in &gone.hosts {
+            self.world.services.take(&gone.object, host);
+        }
+    }
+
+    /// Whatever runs on a node may be elsewhere now: that is rare.
+    fn nodes_changed(&mut self) {
+        (self.changed.rules, self.changed.clients) = (true, true);
+        self.stale.extend(self.services.keys().cloned());
+        self.stale_entries.extend(self.entries.keys().cloned());
     }
 
     /// The services that select a pod, before or after, or whose slices speak of it, have to be looked at again.
@@ -159,9 +246,12 @@ impl Inventory {
         self.changed.clients = true;
         for pod in before.into_iter().chain(after) {
             let namespace = (Arc::clone(&pod.namespace), Arc::from(""));
-            let own = self.services.range(namespace..).take_while(|((namespace, _), _)| *namespace == pod.namespace);
+            let own =
+                self.services.range(namespace.clone()..).take_while(|((namespace, _), _)| *namespace == pod.namespace);
             let selecting = own.filter(|(_, service)| service.selects(&pod.labels));
             self.stale.extend(selecting.map(|(name, _)| name.clone()));
+            let own = self.entries.range(namespace..).take_while(|((namespace, _), _)| *namespace == pod.namespace);
+            self.stale_entries.extend(own.filter(|(_, entry)| entry.selects(pod)).map(|(name, _)| name.clone()));
             let addresses = pod.addresses.iter().map(|address| Mention::Address(*address));
             let name = Mention::Pod((Arc::clone(&pod.namespace), Arc::clone(&pod.name)));
             for mention in addresses.chain([name]) {
@@ -203,6 +293,14 @@ impl Inventory {
         }
         self.stale.insert(owner);
     }
+}
+
+fn name(object: &ObjectRef) -> Name {
+    (Arc::clone(&object.namespace), Arc::clone(&object.name))
+}
+
+fn service_of((namespace, name): &Name) -> ObjectRef {
+    ObjectRef { kind: Kind::Service, namespace: Arc::clone(namespace), name: Arc::clone(name) }
 }
 
 fn mentions(slice: &EndpointSlice) -> impl Iterator<Item = Mention> {

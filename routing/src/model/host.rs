@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// One exact name: lower case, no port, no trailing dot.
+/// One exact name: lower case, no port, no trailing dot. That of a ServiceEntry may begin with `*`: it then stands for itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hostname(Arc<str>);
 
@@ -29,6 +29,12 @@ impl Hostname {
     #[must_use]
     pub fn service(name: &str, namespace: &str) -> Self {
         Self::new(&format!("{name}.{namespace}.svc.cluster.local"))
+    }
+
+    /// Whether a ServiceEntry has it for all names that end like it.
+    #[must_use]
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with('*')
     }
 
     /// The name as text.
@@ -74,6 +80,23 @@ impl HostPattern {
             Self::Suffix(suffix) => host.as_str().len() > suffix.len() && host.as_str().ends_with(&**suffix),
             Self::Any => true,
         }
+    }
+
+    /// Whether every name that `other` covers is covered.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (_, Self::Exact(name)) => self.covers(name),
+            (Self::Suffix(suffix), Self::Suffix(other)) => other.ends_with(&**suffix),
+            (Self::Exact(_), Self::Suffix(_)) | (Self::Exact(_) | Self::Suffix(_), Self::Any) => false,
+        }
+    }
+
+    /// Whether some name may be covered by both (istio/istio@86c9f01 pkg/config/host/name.go, Name.Matches).
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.contains(other) || other.contains(self)
     }
 
     /// Orders patterns by how narrowly they name a host: exact above any wildcard, a longer suffix above a shorter one.

@@ -8,6 +8,8 @@ mod host;
 mod http_rule;
 mod load_balancer;
 mod locality;
+mod mesh;
+mod nodes;
 mod object;
 mod outlier_detection;
 mod pod;
@@ -16,6 +18,7 @@ mod resilience;
 mod rewrite;
 mod service;
 mod services;
+mod sidecar;
 mod string_match;
 mod template;
 mod traffic_policy;
@@ -29,14 +32,19 @@ pub use host::{HostPattern, Hostname};
 pub use http_rule::{HttpAction, HttpMatch, HttpRule};
 pub use load_balancer::{HashCookie, HashKey, LoadBalancer, LoadBalancing, Warmup};
 pub use locality::{Distribute, FailoverLabel, Locality, LocalityPattern, LocalitySetting};
+pub use mesh::{DefaultExport, MeshConfig, OutboundTraffic};
+pub use nodes::Nodes;
 pub use object::{Creation, ExportTo, Kind, ObjectRef};
 pub use outlier_detection::OutlierDetection;
 pub use pod::{Namespace, Pod};
 pub use pods::Pods;
 pub use resilience::{Abort, FaultInjection, Mirror, Percent, RetryCondition, RetryOn, RetryPolicy};
 pub use rewrite::{DirectResponse, PathRewrite, Redirect, RedirectPort, Rewrite};
-pub use service::{Endpoint, Labels, Protocol, Service, ServicePort};
+pub use service::{
+    Alias, Endpoint, Labels, NamedEndpoint, Protocol, Resolution, Service, ServicePort, TrafficDistribution,
+};
 pub use services::Services;
+pub use sidecar::{Import, ImportFrom, Sidecar};
 pub use string_match::{HeaderMatch, QueryMatch, StringMatch};
 pub use template::{Segment, Template, Variable};
 pub use traffic_policy::{PolicyDefaults, TrafficPolicy};
@@ -49,12 +57,16 @@ pub struct World {
     pub namespaces: Vec<Namespace>,
     /// Pods of all nodes: endpoints everywhere, clients where they are local.
     pub pods: Pods,
-    /// Services with their endpoints resolved per port.
+    /// Where the nodes are.
+    pub nodes: Nodes,
+    /// Services and hosts of ServiceEntries, with their endpoints resolved per port.
     pub services: Services,
     /// VirtualServices, mesh-bound or not: those that are not still explain themselves.
     pub virtual_services: Vec<VirtualService>,
     /// DestinationRules.
     pub destination_rules: Vec<DestinationRule>,
-    /// What the mesh's configuration adds to every cluster.
-    pub policy_defaults: PolicyDefaults,
+    /// Sidecars.
+    pub sidecars: Vec<Sidecar>,
+    /// Istio's mesh config.
+    pub mesh: MeshConfig,
 }

@@ -3,16 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// The kinds meshlet reads.
+/// The kinds meshlet reads; Istio's mesh config has its own way in and counts as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the variants are the Kubernetes kinds of the same name")]
 pub enum Kind {
     Namespace,
+    Node,
     Pod,
     Service,
     EndpointSlice,
+    ServiceEntry,
     VirtualService,
     DestinationRule,
+    Sidecar,
+    MeshConfig,
 }
 
 impl Kind {
@@ -21,11 +25,15 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Namespace => "Namespace",
+            Self::Node => "Node",
             Self::Pod => "Pod",
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
+            Self::ServiceEntry => "ServiceEntry",
             Self::VirtualService => "VirtualService",
             Self::DestinationRule => "DestinationRule",
+            Self::Sidecar => "Sidecar",
+            Self::MeshConfig => "MeshConfig",
         }
     }
 }

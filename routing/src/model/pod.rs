@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::Labels;
+use super::{Labels, Locality};
 
 /// A pod of any node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,9 @@ pub struct Pod {
     /// TCP ports that the containers name, for a service's named `targetPort`.
     pub ports: BTreeMap<Box<str>, u16>,
     /// `spec.nodeName`.
-    pub node: Option<Box<str>>,
+    pub node: Option<Arc<str>>,
+    /// Where it runs: by its own labels, else by those of its node; empty as far as neither tells.
+    pub locality: Arc<Locality>,
     /// `status.podIPs` and `status.podIP`, first one first.
     pub addresses: Vec<IpAddr>,
     /// `spec.hostNetwork`.

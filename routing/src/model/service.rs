@@ -5,28 +5,104 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::{Creation, ExportTo, Hostname, Locality};
+use super::{Creation, ExportTo, FailoverLabel, Hostname, Kind, Locality, LocalitySetting, ObjectRef};
 
 /// Labels of a pod, an endpoint or a namespace.
 pub type Labels = BTreeMap<Box<str>, Box<str>>;
 
-/// A Kubernetes Service as a mesh client knows it.
+/// A destination that a mesh client knows: a Kubernetes Service, or one host of a ServiceEntry.
 #[derive(Debug, Clone)]
 pub struct Service {
+    /// Which object.
+    pub object: ObjectRef,
     /// `metadata.name`.
     pub name: Arc<str>,
     /// `metadata.namespace`.
     pub namespace: Arc<str>,
-    /// `name.namespace.svc.cluster.local`.
+    /// `name.namespace.svc.cluster.local`, or the ServiceEntry's host, which may begin with `*`.
     pub host: Hostname,
-    /// ClusterIPs of both families; empty when headless.
+    /// ClusterIPs of both families, or a ServiceEntry's `addresses`; empty when headless, and where none are written.
     pub addresses: Vec<IpAddr>,
     /// Its TCP ports; UDP and SCTP ports are never captured and left out.
     pub ports: Vec<ServicePort>,
-    /// Namespaces whose clients know the service (annotation `networking.istio.io/exportTo`).
+    /// How a connection finds its endpoint.
+    pub resolution: Resolution,
+    /// Services of `type: ExternalName` that stand for this one, in order of name.
+    pub aliases: Vec<Alias>,
+    /// `internalTrafficPolicy: Local`: only endpoints on the client's node are used.
+    pub node_local: bool,
+    /// Which endpoints come first, without any outlier detection.
+    pub distribution: TrafficDistribution,
+    /// Namespaces whose clients know the service (annotation `networking.istio.io/exportTo`, or a ServiceEntry's `exportTo`).
     pub export_to: ExportTo,
     /// Tie-breaker between services.
     pub created: Creation,
+}
+
+impl Service {
+    /// Whether it is a Kubernetes Service without ClusterIP: its pods have names below its own.
+    #[must_use]
+    pub fn headless(&self) -> bool {
+        self.object.kind == Kind::Service && self.resolution == Resolution::Dialled
+    }
+
+    /// The port of a number.
+    #[must_use]
+    pub fn port(&self, number: u16) -> Option<&ServicePort> {
+        self.ports.iter().find(|port| port.number == number)
+    }
+}
+
+/// How a connection finds its endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// One of the endpoints is chosen.
+    Endpoints,
+    /// It goes where the client dialled, whatever the endpoints are: headless services, and `resolution: NONE`.
+    Dialled,
+    /// Endpoints are DNS names, or addresses among them. Nothing here resolves names: where there is no address, a client
+    /// that asked for the service by its own name has resolved it already, and goes where it dialled.
+    Names,
+}
+
+/// Another name of a service: a Service of `type: ExternalName` whose `externalName` leads to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// Which object.
+    pub object: ObjectRef,
+    /// Its full name.
+    pub host: Hostname,
+    /// Namespaces whose clients know it.
+    pub export_to: ExportTo,
+}
+
+/// A Service's `trafficDistribution`, or the annotation `networking.istio.io/traffic-distribution`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TrafficDistribution {
+    /// None is preferred.
+    #[default]
+    Any,
+    /// `PreferSameZone`, formerly `PreferClose`: region, zone and sub-zone of the client first.
+    SameZone,
+    /// `PreferSameNode`: the client's node before those.
+    SameNode,
+}
+
+impl TrafficDistribution {
+    /// What it means for localities (istio/istio@86c9f01 pilot/pkg/networking/core/loadbalancer/loadbalancer.go,
+    /// GetLocalityLbSetting).
+    #[must_use]
+    pub fn setting(self) -> Option<LocalitySetting> {
+        let zone = ["topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"];
+        let node = match self {
+            Self::Any => return None,
+            Self::SameZone => None,
+            Self::SameNode => Some("kubernetes.io/hostname"),
+        };
+        let label = |key: &str| FailoverLabel { key: key.into(), value: None };
+        let priority = zone.into_iter().chain(node).map(label).collect();
+        Some(LocalitySetting::Failover { regions: Box::default(), priority })
+    }
 }
 
 /// One port of a service.
@@ -40,6 +116,19 @@ pub struct ServicePort {
     pub protocol: Protocol,
     /// Endpoints of this port, ready or not, in ascending order of address.
     pub endpoints: Arc<[Endpoint]>,
+    /// Further endpoints that are known by a DNS name alone, in written order.
+    pub names: Arc<[NamedEndpoint]>,
+}
+
+/// A DNS name behind a service port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedEndpoint {
+    /// The name.
+    pub name: Box<str>,
+    /// The port behind it.
+    pub port: u16,
+    /// What subsets select on.
+    pub labels: Arc<Labels>,
 }
 
 /// One address behind a service port.

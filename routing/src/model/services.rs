@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 
-use super::{Hostname, Service};
+use super::{Alias, Hostname, ObjectRef, Service};
 
-/// Services in no order; of a host there may be one in each namespace.
+/// Services in no order; of a host there may be one of each object.
 #[derive(Debug, Clone, Default)]
 pub struct Services {
     all: Vec<Service>,
@@ -13,10 +13,10 @@ pub struct Services {
 }
 
 impl Services {
-    /// The one of a host that lives in a namespace.
+    /// The one that an object makes of a host.
     #[must_use]
-    pub fn of(&self, namespace: &str, host: &Hostname) -> Option<&Service> {
-        self.place(namespace, host).map(|place| &self.all[place])
+    pub fn of(&self, object: &ObjectRef, host: &Hostname) -> Option<&Service> {
+        self.place(object, host).map(|place| &self.all[place])
     }
 
     /// Those of a host, whatever namespace they live in.
@@ -24,9 +24,9 @@ impl Services {
         self.places.get(host).into_iter().flatten().map(|place| &self.all[*place])
     }
 
-    /// Puts a service in the place of the one of its host and namespace, which it returns.
+    /// Puts a service in the place of the one of its host and object, which it returns.
     pub fn put(&mut self, service: Service) -> Option<Service> {
-        if let Some(place) = self.place(&service.namespace, &service.host) {
+        if let Some(place) = self.place(&service.object, &service.host) {
             return Some(std::mem::replace(&mut self.all[place], service));
         }
         self.places.entry(service.host.clone()).or_default().push(self.all.len());
@@ -34,9 +34,16 @@ impl Services {
         None
     }
 
+    /// The other names of every service, by its host.
+    pub fn name(&mut self, aliases: &HashMap<Hostname, Vec<Alias>>) {
+        for service in &mut self.all {
+            service.aliases = aliases.get(&service.host).cloned().unwrap_or_default();
+        }
+    }
+
     /// Takes a service out.
-    pub fn take(&mut self, namespace: &str, host: &Hostname) -> Option<Service> {
-        let place = self.place(namespace, host)?;
+    pub fn take(&mut self, object: &ObjectRef, host: &Hostname) -> Option<Service> {
+        let place = self.place(object, host)?;
         let (last, gone) = (self.all.len() - 1, self.all.swap_remove(place));
         if let Some(places) = self.places.get_mut(host) {
             places.retain(|found| *found != place);
@@ -51,8 +58,8 @@ impl Services {
         Some(gone)
     }
 
-    fn place(&self, namespace: &str, host: &Hostname) -> Option<usize> {
-        self.places.get(host)?.iter().copied().find(|place| &*self.all[*place].namespace == namespace)
+    fn place(&self, object: &ObjectRef, host: &Hostname) -> Option<usize> {
+        self.places.get(host)?.iter().copied().find(|place| self.all[*place].object == *object)
     }
 }
 

@@ -11,8 +11,8 @@ use super::rules::View;
 use super::virtual_host::VirtualHost;
 use crate::balance::layout::Layout;
 use crate::model::{
-    ConnectionPool, Endpoint, HashKey, Hostname, Labels, LoadBalancer, LocalitySetting, OutlierDetection,
-    PolicyDefaults, Protocol, Service, ServicePort, Subset, Warmup,
+    ConnectionPool, Endpoint, HashKey, Hostname, Labels, LoadBalancer, LocalitySetting, ObjectRef, OutlierDetection,
+    PolicyDefaults, Protocol, Resolution, Service, ServicePort, Subset, Warmup,
 };
 
 /// What a destination names: one port of a service, or a part of its endpoints.
@@ -44,6 +44,14 @@ pub struct Cluster {
     pub original_destination: bool,
     /// The ready endpoints, in ascending order of address.
     pub endpoints: Arc<[Endpoint]>,
+    /// There are endpoints, and all of them are DNS names that nobody has resolved.
+    pub unresolved: bool,
+    /// The object behind it: of several with one host each has its own ports.
+    pub(crate) service: ObjectRef,
+    /// `internalTrafficPolicy: Local`: endpoints on other nodes than the client's are not used.
+    pub(crate) node_local: bool,
+    /// `trafficDistribution`: what is far takes over from what is near even without outlier detection.
+    pub(crate) near_first: bool,
     /// Labels of the subset, which its endpoints carry.
     pub(crate) selector: Arc<Labels>,
     /// Where the endpoints stand towards each other.
@@ -54,19 +62,23 @@ pub struct Cluster {
 
 impl Cluster {
     /// The same with other endpoints of the service's port, of which a subset takes its own.
-    fn with_endpoints(&self, of_port: &[Endpoint]) -> Self {
+    fn with_endpoints(&self, of_port: &ServicePort) -> Self {
         let minimum = self.outlier_detection.as_ref().map_or(0, |policy| policy.min_health_percent);
+        let carries = |labels: &Labels| self.selector.iter().all(|(key, value)| labels.get(key) == Some(value));
+        // Where a client runs may not be known: then any node may be its own.
+        let near =
+            |endpoint: &Endpoint| !self.node_local || self.client.node.is_none() || endpoint.node == self.client.node;
         let selected = |endpoint: &&Endpoint| {
             // With a panic threshold those that are not ready are not even listed, or a panic would make use of them.
-            (endpoint.ready || minimum == 0)
-                && self.selector.iter().all(|(key, value)| endpoint.labels.get(key) == Some(value))
+            (endpoint.ready || minimum == 0) && near(endpoint) && carries(&endpoint.labels)
         };
-        let listed: Vec<&Endpoint> = of_port.iter().filter(selected).collect();
+        let listed: Vec<&Endpoint> = of_port.endpoints.iter().filter(selected).collect();
+        let unresolved = listed.is_empty() && of_port.names.iter().any(|name| carries(&name.labels));
         let endpoints: Arc<[Endpoint]> = listed.iter().copied().filter(|endpoint| endpoint.ready).cloned().collect();
-        let fails_over = self.outlier_detection.is_some();
+        let fails_over = self.near_first || self.outlier_detection.is_some();
         let localities = Localities { client: &self.client, setting: &self.locality, fails_over };
         let layout = Layout::new(localities.plans(&listed), &endpoints, &self.load_balancer);
-        Self { endpoints, layout: Arc::new(layout), ..self.clone() }
+        Self { endpoints, unresolved, layout: Arc::new(layout), ..self.clone() }
     }
 
     /// Whether no endpoint takes part in it that is ready.
@@ -113,8 +125,9 @@ impl ClusterTable {
     pub(super) fn follow(&mut self, service: &Service) {
         for ClusterId(place) in self.of_host.get(&service.host).into_iter().flatten() {
             let cluster = &mut self.clusters[*place];
-            if let Some(port) = service.ports.iter().find(|port| port.number == cluster.port) {
-                *cluster = Arc::new(cluster.with_endpoints(&port.endpoints));
+            let port = service.port(cluster.port).filter(|_| cluster.service == service.object);
+            if let Some(port) = port {
+                *cluster = Arc::new(cluster.with_endpoints(port));
             }
         }
     }
@@ -200,17 +213,15 @@ impl<'v, 'w> Clusters<'v, 'w> {
     }
 
     fn policy(&mut self, host: &Hostname) -> Option<Arc<Policy<'w>>> {
-        let service = self.view.service(host)?;
+        let service = self.view.destination(host)?;
+        let host = &service.host;
         let policy =
             self.policies.entry(host.clone()).or_insert_with(|| Arc::new(self.view.policy(host, &service.namespace)));
         Some(Arc::clone(policy))
     }
 
     fn build(&mut self, host: &Hostname, port: u16, subset: Option<&str>) -> Target {
-        let Some(service) = self.view.service(host) else { return Target::UnknownHost };
-        let Some(service_port) = service.ports.iter().find(|found| found.number == port) else {
-            return Target::UnknownHost;
-        };
+        let Some((service, service_port)) = self.view.destination_port(host, port) else { return Target::UnknownHost };
         let policy = self.policy(host).unwrap_or_default();
         let part = match subset {
             None => None,
@@ -235,7 +246,13 @@ fn cluster(
 ) -> Cluster {
     let composed = policy::compose(policy.traffic, subset.map(|subset| &subset.policy), port.number, defaults);
     let name = format!("outbound|{}|{}|{}", port.number, subset.map_or("", |subset| &subset.name), service.host);
+    let preferred = service.distribution.setting().filter(|_| composed.locality.is_none());
+    let near_first = preferred.is_some();
     let bare = Cluster {
+        service: service.object.clone(),
+        node_local: service.node_local,
+        near_first,
+        unresolved: false,
         name: name.into(),
         host: service.host.clone(),
         port: port.number,
@@ -244,14 +261,17 @@ fn cluster(
         destination_rule: policy.rules.first().map(|rule| format!("{}/{}", rule.namespace, rule.name).into()),
         load_balancer: composed.load_balancer,
         warmup: composed.warmup,
-        locality: composed.locality.unwrap_or_else(|| Arc::clone(&defaults.locality)),
+        locality: composed
+            .locality
+            .or_else(|| preferred.map(Arc::new))
+            .unwrap_or_else(|| Arc::clone(&defaults.locality)),
         connection_pool: composed.connection_pool,
         outlier_detection: composed.outlier_detection,
-        original_destination: composed.original_destination || service.addresses.is_empty(),
+        original_destination: composed.original_destination || service.resolution == Resolution::Dialled,
         endpoints: Arc::default(),
         selector: subset.map(|subset| Arc::new(subset.labels.clone())).unwrap_or_default(),
         layout: Arc::default(),
         client,
     };
-    bare.with_endpoints(&port.endpoints)
+    bare.with_endpoints(port)
 }

@@ -6,9 +6,6 @@ use super::Scope;
 use super::by_host::ByHost;
 use crate::model::{DestinationRule, ExportTo, Hostname, Labels, ObjectRef, Subset, TrafficPolicy};
 
-/// Where rules of last resort live.
-const ROOT_NAMESPACE: &str = "istio-system";
-
 /// The destination rules that apply to one host, merged.
 #[derive(Default)]
 pub(crate) struct Policy<'w> {
@@ -63,18 +60,18 @@ pub(super) fn policy<'w>(
     rules: &PolicyIndex<'w>,
     scope: &Scope,
     host: &Hostname,
-    service_namespace: &str,
+    [service_namespace, root_namespace]: [&str; 2],
 ) -> Policy<'w> {
     let client = &*scope.namespace;
     let usable_at_home = |rule: &DestinationRule| {
         // A client of the root namespace finds only private rules here: the others are meant for everybody.
-        if client == ROOT_NAMESPACE { is_private(rule) } else { rule.export_to.reaches(client) }
+        if client == root_namespace { is_private(rule) } else { rule.export_to.reaches(client) }
     };
     let at_home = merge(rules.most_specific(client, host, usable_at_home));
     if !at_home.is_empty() {
         return chosen(at_home, scope);
     }
-    for namespace in [service_namespace, ROOT_NAMESPACE] {
+    for namespace in [service_namespace, root_namespace] {
         // The narrowest host is chosen first and tested for export afterwards.
         let mut exported = merge(rules.most_specific(namespace, host, |rule| !is_private(rule)));
         exported.retain(|entry| entry.export_to.reaches(client));

@@ -1,70 +1,130 @@
 //! Under which names virtual hosts live, per port declared HTTP.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::clusters::Clusters;
 use super::rules::View;
 use super::virtual_host::{VirtualHost, of_rule, of_service};
-use crate::model::{HostPattern, Hostname, Service, ServicePort};
+use crate::model::{Alias, HostPattern, Hostname, Protocol, Service, ServicePort};
 
 /// The port on which names live that are no service's.
 const PLAIN_HTTP: u16 = 80;
+
+/// What every Kubernetes name ends with.
+const DOMAIN: &str = ".svc.cluster.local";
 
 /// The names of one port.
 #[derive(Debug, Default)]
 pub(crate) struct Domains {
     exact: HashMap<Box<str>, Arc<VirtualHost>>,
-    /// Longest first, each with its leading dot.
+    /// `*.example.com`, each by its suffix with the dot.
+    below: HashMap<Box<str>, Arc<VirtualHost>>,
+    /// `*-a.example.com`, longest first: they are rare.
     suffixes: Vec<(Box<str>, Arc<VirtualHost>)>,
 }
 
 impl Domains {
     /// The virtual host of a name in lower case without port: exact names first, then the longest suffix.
     pub(crate) fn find(&self, host: &str) -> Option<&VirtualHost> {
-        let covers = |suffix: &str| host.len() > suffix.len() && host.ends_with(suffix);
-        let by_suffix = || self.suffixes.iter().find(|(suffix, _)| covers(suffix)).map(|(_, host)| host);
-        self.exact.get(host).or_else(by_suffix).map(|host| &**host)
+        self.exact.get(host).or_else(|| self.by_suffix(host)).map(|host| &**host)
     }
 
-    /// The first to claim a name keeps it.
-    fn claim(&mut self, name: &str, host: &Arc<VirtualHost>) {
-        self.exact.entry(name.into()).or_insert_with(|| Arc::clone(host));
+    fn by_suffix(&self, host: &str) -> Option<&Arc<VirtualHost>> {
+        // A suffix covers no name that consists of it alone.
+        let dots = host.match_indices('.').map(|(dot, _)| &host[dot..]).filter(|suffix| suffix.len() < host.len());
+        let below = if self.below.is_empty() {
+            None
+        } else {
+            dots.filter_map(|suffix| self.below.get_key_value(suffix)).next()
+        };
+        let covers = |suffix: &str| host.len() > suffix.len() && host.ends_with(suffix);
+        let other = self.suffixes.iter().find(|(suffix, _)| covers(suffix));
+        match (below, other) {
+            (Some((below, _)), Some((other, found))) if other.len() > below.len() => Some(found),
+            (Some((_, found)), _) | (None, Some((_, found))) => Some(found),
+            (None, None) => None,
+        }
     }
+
+    /// Whether a rule is for a name that is no service's: nobody knows its addresses.
+    pub(super) fn rule_a_bare_name(&self) -> bool {
+        let all = self.exact.values().chain(self.below.values()).chain(self.suffixes.iter().map(|(_, host)| host));
+        all.filter(|host| host.service.is_none()).any(|host| host.ruled())
+    }
+
+    /// The first to claim a name keeps it; one that begins with `*` stands for what ends like it.
+    fn claim(&mut self, name: &str, host: &Arc<VirtualHost>) {
+        match name.strip_prefix('*') {
+            None => drop(self.exact.entry(name.into()).or_insert_with(|| Arc::clone(host))),
+            Some(suffix) if suffix.starts_with('.') => {
+                self.below.entry(suffix.into()).or_insert_with(|| Arc::clone(host));
+            }
+            Some(suffix) if self.suffixes.iter().any(|(known, _)| **known == *suffix) => {}
+            Some(suffix) => {
+                let place = self.suffixes.partition_point(|(known, _)| known.len() >= suffix.len());
+                self.suffixes.insert(place, (suffix.into(), Arc::clone(host)));
+            }
+        }
+    }
+}
+
+/// The forms in which a client of `namespace` may write a host: its last parts can be left out where it is a Kubernetes
+/// name, and the namespace too at home (istio/istio@86c9f01 pilot/pkg/networking/core/httproute.go, GenerateAltVirtualHosts).
+fn forms(host: &Hostname, namespace: &str) -> Vec<String> {
+    let full = host.as_str();
+    let mut forms = vec![full.to_owned()];
+    if full.parse::<IpAddr>().is_err() {
+        forms.push(format!("{full}."));
+    }
+    let Some((name, home)) = full.strip_suffix(DOMAIN).and_then(|short| short.split_once('.')) else { return forms };
+    forms.push(format!("{name}.{home}.svc"));
+    forms.push(format!("{name}.{home}"));
+    // "*" alone would be every name.
+    if home == namespace && name != "*" {
+        forms.push(name.to_owned());
+    }
+    forms
 }
 
 impl Service {
-    /// Every name that a client of `namespace` may put into Host, without port, in lower case
-    /// (istio/istio@86c9f01 pilot/pkg/networking/core/httproute.go, generateVirtualHostDomains).
-    pub(crate) fn names_for(&self, namespace: &str) -> Vec<String> {
-        let full = self.host.as_str();
-        let mut names = vec![full.to_owned(), format!("{full}.")];
-        let (name, home) = (&self.name, &self.namespace);
-        names.push(format!("{name}.{home}.svc"));
-        names.push(format!("{name}.{home}"));
-        if &**home == namespace {
-            names.push(name.to_string());
+    /// Every name that a client of `namespace` may put into Host, without port, in lower case; of its aliases those that the
+    /// client knows (istio/istio@86c9f01 pilot/pkg/networking/core/httproute.go, generateVirtualHostDomains).
+    pub(crate) fn names(&self, namespace: &str, knows: impl Fn(&Alias) -> bool) -> Vec<String> {
+        let mut names = forms(&self.host, namespace);
+        names.extend(self.aliases.iter().filter(|alias| knows(alias)).flat_map(|alias| forms(&alias.host, namespace)));
+        if self.headless() {
+            // The names of its pods.
+            let below: Vec<String> = names.iter().map(|name| format!("*.{name}")).collect();
+            names.extend(below);
         }
-        names.extend(
-            self.addresses.iter().map(
-                |address| {
-                    if address.is_ipv6() { format!("[{address}]") } else { address.to_string() }
-                },
-            ),
-        );
+        let written = |address: &IpAddr| if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
+        names.extend(self.addresses.iter().map(written));
         names
+    }
+
+    /// The same for a client whose Sidecar is of no interest.
+    pub(crate) fn names_for(&self, namespace: &str) -> Vec<String> {
+        self.names(namespace, |alias| alias.export_to.reaches(namespace))
     }
 }
 
-/// The names of every port that some service declares as HTTP.
+/// The names of every port number that has a listener for all addresses: one that some service declares as HTTP, or that a
+/// service without address leaves undeclared.
 pub(super) fn build(view: &View<'_>, clusters: &mut Clusters<'_, '_>) -> HashMap<u16, Domains> {
-    let mut http_ports: BTreeMap<u16, Vec<(&Service, &ServicePort)>> = BTreeMap::new();
+    let mut shared: BTreeSet<u16> = BTreeSet::new();
+    let mut ports: BTreeMap<u16, Vec<(&Service, &ServicePort)>> = BTreeMap::new();
     for service in view.services() {
-        for port in service.ports.iter().filter(|port| port.protocol.is_http()) {
-            http_ports.entry(port.number).or_default().push((service, port));
+        for port in service.ports.iter().filter(|port| port.protocol.is_http() || port.protocol == Protocol::Unknown) {
+            if port.protocol.is_http() || (service.addresses.is_empty() && !service.headless()) {
+                shared.insert(port.number);
+            }
+            ports.entry(port.number).or_default().push((service, port));
         }
     }
-    http_ports.into_iter().map(|(port, services)| (port, of_port(view, clusters, port, &services))).collect()
+    ports.retain(|port, _| shared.contains(port));
+    ports.into_iter().map(|(port, services)| (port, of_port(view, clusters, port, &services))).collect()
 }
 
 fn of_port(
@@ -76,17 +136,18 @@ fn of_port(
     let mut domains = Domains::default();
     // An unregistered name goes first: it takes the alias of a service away from it.
     unregistered(view, clusters, number, &mut domains);
-    for (service, port) in services {
-        let host = of_service(view, clusters, service, port);
-        for name in service.names_for(&view.scope.namespace) {
-            domains.claim(&name, &host);
-        }
-        if service.addresses.is_empty() {
-            // Headless: the names of its pods.
-            domains.suffixes.push((format!(".{}", service.host).into(), Arc::clone(&host)));
-        }
+    // The host's port may be another object's.
+    let owns =
+        |service: &Service| view.port(&service.host, number).is_some_and(|(owner, _)| std::ptr::eq(owner, service));
+    let owners = || services.iter().filter(|(service, _)| owns(service));
+    // A service's own host beats any other's alias; of aliases the oldest service's.
+    for (service, port) in owners() {
+        domains.claim(service.host.as_str(), &of_service(view, clusters, service, port));
     }
-    domains.suffixes.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
+    for (service, port) in owners() {
+        let host = of_service(view, clusters, service, port);
+        view.names(service).iter().for_each(|name| domains.claim(name, &host));
+    }
     domains
 }
 
@@ -109,7 +170,7 @@ fn unregistered(view: &View<'_>, clusters: &mut Clusters<'_, '_>, port: u16, dom
                 }
                 HostPattern::Suffix(suffix) if port == PLAIN_HTTP && !covers_a_service(view, host) => {
                     if let Some(host) = of_rule(view, clusters, rule, port) {
-                        domains.suffixes.push((suffix.as_ref().into(), Arc::new(host)));
+                        domains.claim(&format!("*{suffix}"), &Arc::new(host));
                     }
                 }
                 HostPattern::Exact(_) | HostPattern::Suffix(_) | HostPattern::Any => {}
@@ -121,15 +182,12 @@ fn unregistered(view: &View<'_>, clusters: &mut Clusters<'_, '_>, port: u16, dom
 /// An unregistered name lives on port 80 and beside services listed with it; a service without port 80 has its full name
 /// there all the same.
 fn lives_here(view: &View<'_>, name: &Hostname, port: u16) -> bool {
-    match view.service(name) {
-        None => true,
-        Some(service) => port == PLAIN_HTTP && !service.ports.iter().any(|found| found.number == PLAIN_HTTP),
-    }
+    view.service(name).is_none() || (port == PLAIN_HTTP && view.port(name, PLAIN_HTTP).is_none())
 }
 
 fn has_http_port(view: &View<'_>, name: &Hostname, port: u16) -> bool {
-    view.service(name)
-        .is_some_and(|service| service.ports.iter().any(|found| found.number == port && found.protocol.is_http()))
+    let http = |port: &ServicePort| port.protocol.is_http() || port.protocol == Protocol::Unknown;
+    view.port(name, port).is_some_and(|(_, port)| http(port))
 }
 
 fn covers_a_service(view: &View<'_>, host: &HostPattern) -> bool {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Scope;
 use super::clusters::{Clusters, Target};
 use super::rules::View;
+use super::sidecars;
 use super::virtual_host::{live, of_service};
 use crate::model::{ExportTo, Hostname, ObjectRef, Service, ServicePort, VirtualService, World};
 
@@ -24,12 +25,22 @@ pub(crate) fn look_each(world: &World, scopes: &[Scope], mut with: impl FnMut(&m
         let is_named = named.contains(&*scope.namespace);
         let kept = if is_named { &mut own } else { &mut general };
         let view = match kept.take() {
-            Some(view) if !is_named || view.scope.namespace == scope.namespace => view.for_clients(scope),
+            Some(view) if same_view(&view, world, scope, is_named) => view.for_clients(scope),
             _ => View::new(world, scope),
         };
         let mut lens = Lens { view: &view, clusters: Clusters::new(&view) };
         with(&mut lens);
         *kept = Some(view);
+    }
+}
+
+/// Whether clients of another scope see the objects that a view has. What a Sidecar imports may depend on the namespace.
+fn same_view(view: &View<'_>, world: &World, scope: &Scope, is_named: bool) -> bool {
+    let at_home = view.scope.namespace == scope.namespace;
+    match (view.sidecar(), sidecars::in_force(world, scope)) {
+        (None, None) => at_home || !is_named,
+        (Some(one), Some(other)) => at_home && std::ptr::eq(one, other),
+        (None, Some(_)) | (Some(_), None) => false,
     }
 }
 
@@ -52,12 +63,17 @@ impl<'w> Lens<'_, 'w> {
 
     /// Whether the scope sees a mesh-bound virtual service.
     pub(crate) fn sees(&self, rule: &VirtualService) -> bool {
-        rule.mesh && rule.export_to.reaches(&self.view.scope.namespace)
+        rule.mesh && rule.export_to.reaches(&self.view.scope.namespace) && self.view.imports(rule)
     }
 
     /// A service that the scope knows.
     pub(crate) fn service(&self, host: &Hostname) -> Option<&'w Service> {
         self.view.service(host)
+    }
+
+    /// A service that the scope's routes may lead to.
+    pub(crate) fn destination(&self, host: &Hostname) -> Option<&'w Service> {
+        self.view.destination(host)
     }
 
     /// `namespace/name` of the virtual service whose routes the service's port has; `None` for the default route.

@@ -13,27 +13,29 @@ mod lens;
 mod localities;
 mod mirrors;
 mod policy;
+mod registry;
+mod routes;
 mod rules;
+mod sidecars;
 mod targets;
 #[cfg(test)]
 mod tests;
 mod virtual_host;
 
-use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::decide::Dialled;
-use crate::model::{Labels, Locality, Pod, Protocol, Service, World};
+use crate::model::{Labels, Locality, OutboundTraffic, Pod, Protocol, Service, World};
 
 pub(crate) use action::{Action, Forward};
 pub(crate) use by_host::ByHost;
 use clusters::ClusterTable;
 pub use clusters::{Cluster, ClusterId, Target};
-pub(crate) use domains::Domains;
 pub use effects::Effects;
 pub(crate) use lens::{Lens, look_each};
 pub(crate) use mirrors::MirrorLeg;
+use routes::Routes;
 pub(crate) use rules::View;
 pub(crate) use targets::Leg;
 pub(crate) use virtual_host::{Route, RouteMatch, VirtualHost};
@@ -58,10 +60,11 @@ impl Scope {
         Self { namespace, labels, locality: Arc::default(), node: None }
     }
 
-    /// The scope of a pod.
+    /// The scope of a pod of the world.
     #[must_use]
-    pub fn of_pod(pod: &Pod) -> Self {
-        Self::new(Arc::clone(&pod.namespace), Arc::clone(&pod.labels))
+    pub fn of_pod(world: &World, pod: &Pod) -> Self {
+        let (locality, node) = (world.nodes.of_pod(pod), pod.node.clone());
+        Self { locality, node, ..Self::new(Arc::clone(&pod.namespace), Arc::clone(&pod.labels)) }
     }
 
     /// Whether a rule for clients with these labels, of this namespace, is for these.
@@ -84,14 +87,6 @@ pub struct RuleRef {
     pub name: Arc<str>,
 }
 
-/// One address and port of a service.
-#[derive(Debug)]
-struct Address {
-    protocol: Protocol,
-    /// For undeclared ports: the address alone selects the service, whatever the Host.
-    host: Arc<VirtualHost>,
-}
-
 /// Everything one scope's requests are decided by.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
@@ -100,34 +95,13 @@ pub struct Table {
     clusters: ClusterTable,
 }
 
-/// The part of a table that a change of endpoints leaves as it is.
-#[derive(Debug, Default)]
-struct Routes {
-    addresses: HashMap<Dialled, Address>,
-    /// Declared HTTP: one set of names per port number, whatever the address.
-    ports: HashMap<u16, Domains>,
-    ruled: BTreeSet<(IpAddr, u16)>,
-}
-
 impl Table {
     /// Compiles the world as clients of `scope` see it. The order of objects has no influence.
     #[must_use]
     pub fn build(world: &World, scope: &Scope) -> Self {
         let view = rules::View::new(world, scope);
         let mut clusters = clusters::Clusters::new(&view);
-        let mut routes = Routes { ports: domains::build(&view, &mut clusters), ..Routes::default() };
-        for service in view.services() {
-            for port in &service.ports {
-                let host = virtual_host::of_service(&view, &mut clusters, service, port);
-                for address in &service.addresses {
-                    let dialled = Dialled { address: *address, port: port.number };
-                    if routes.gives_meaning(service.names_for(&scope.namespace), port.number, port.protocol, &host) {
-                        routes.ruled.insert((*address, port.number));
-                    }
-                    routes.addresses.insert(dialled, Address { protocol: port.protocol, host: Arc::clone(&host) });
-                }
-            }
-        }
+        let routes = Routes::build(&view, &mut clusters);
         Self { routes: Arc::new(routes), clusters: clusters.finish() }
     }
 
@@ -153,42 +127,40 @@ impl Table {
 
     /// Addresses and ports that this scope's rules give a meaning to: these are captured.
     pub fn ruled(&self) -> impl Iterator<Item = (IpAddr, u16)> + '_ {
-        self.routes.ruled.iter().copied()
+        self.routes.ruled()
     }
 
-    /// How a connection's bytes are to be read: as declared for the address, else by what is declared HTTP on the port.
+    /// Ports that are captured whatever the address, since a rule is for a name that has none.
+    pub fn ruled_anywhere(&self) -> impl Iterator<Item = u16> + '_ {
+        self.routes.ruled_anywhere()
+    }
+
+    /// Whether connections to an address and port are captured.
+    #[must_use]
+    pub fn captures(&self, dialled: Dialled) -> bool {
+        self.routes.captures(dialled)
+    }
+
+    /// What becomes of what the scope does not know.
+    #[must_use]
+    pub fn outbound(&self) -> OutboundTraffic {
+        self.routes.outbound
+    }
+
+    /// Whether anything listens at an address and port: a service's own, or one for every address.
+    #[must_use]
+    pub fn listens(&self, dialled: Dialled) -> bool {
+        self.routes.listens(dialled)
+    }
+
+    /// How a connection's bytes are to be read.
     #[must_use]
     pub fn treatment(&self, dialled: Dialled) -> Protocol {
-        match self.routes.addresses.get(&dialled) {
-            Some(address) => address.protocol,
-            None if self.routes.ports.contains_key(&dialled.port) => Protocol::Http,
-            None => Protocol::Tcp,
-        }
+        self.routes.treatment(dialled)
     }
 
     /// The virtual host of a request: by name on ports declared HTTP, by address on undeclared ones.
     pub(crate) fn virtual_host(&self, dialled: Dialled, host: &str) -> Option<&VirtualHost> {
-        match self.routes.addresses.get(&dialled) {
-            Some(Address { protocol: Protocol::Unknown, host }) => Some(host),
-            _ => self.routes.ports.get(&dialled.port)?.find(host),
-        }
-    }
-}
-
-impl Routes {
-    /// Whether a rule stands behind any name of the service: an unregistered host may have taken one of them.
-    fn gives_meaning(&self, names: Vec<String>, port: u16, protocol: Protocol, host: &VirtualHost) -> bool {
-        match protocol {
-            Protocol::Unknown => host.ruled(),
-            _ if protocol.is_http() => {
-                let domains = self.ports.get(&port);
-                host.ruled()
-                    || names
-                        .iter()
-                        .any(|name| domains.and_then(|domains| domains.find(name)).is_some_and(VirtualHost::ruled))
-            }
-            // Rules for opaque bytes are the kernel's to decide.
-            _ => false,
-        }
+        self.routes.virtual_host(dialled, host)
     }
 }

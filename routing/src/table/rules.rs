@@ -1,35 +1,37 @@
 //! Which rules a scope sees, and which of them wins.
 
-use std::collections::HashMap;
-
 use super::Scope;
 use super::by_host::ByHost;
 use super::destination_rules::{self, Policy, PolicyIndex};
-use crate::model::{ExportTo, Hostname, PolicyDefaults, Service, VirtualService, World};
+use super::registry::{Registry, visible_alias};
+use super::sidecars;
+use crate::model::{
+    ExportTo, Hostname, MeshConfig, OutboundTraffic, PolicyDefaults, Service, ServicePort, Sidecar, VirtualService,
+    World,
+};
 
 /// The world through one scope's eyes.
 pub(crate) struct View<'w> {
     /// Who looks.
     pub(crate) scope: &'w Scope,
-    services: HashMap<&'w Hostname, &'w Service>,
-    ordered_services: Vec<&'w Service>,
+    pub(crate) mesh: &'w MeshConfig,
+    /// What the scope imports; `None`: everything.
+    sidecar: Option<&'w Sidecar>,
+    registry: Registry<'w>,
     /// Mesh-bound and visible, strongest first.
     virtual_services: Vec<&'w VirtualService>,
     /// Places in `virtual_services` by the hosts they list.
     owners: ByHost<'w, usize>,
     destination_rules: PolicyIndex<'w>,
-    policy_defaults: &'w PolicyDefaults,
 }
 
 impl<'w> View<'w> {
     pub(crate) fn new(world: &'w World, scope: &'w Scope) -> Self {
-        let visible = |service: &&Service| service.export_to.reaches(&scope.namespace);
-        let mut ordered_services: Vec<&Service> = world.services.iter().filter(visible).collect();
-        ordered_services.sort_by_key(|service| (&service.created, &service.host));
+        let sidecar = sidecars::in_force(world, scope);
         let mut virtual_services: Vec<&VirtualService> = world
             .virtual_services
             .iter()
-            .filter(|rule| rule.mesh && rule.export_to.reaches(&scope.namespace))
+            .filter(|rule| rule.mesh && rule.export_to.reaches(&scope.namespace) && imports(sidecar, scope, rule))
             .collect();
         virtual_services
             .sort_by_key(|rule| (visibility(rule, scope), &rule.created, &rule.object.name, &rule.object.namespace));
@@ -39,12 +41,12 @@ impl<'w> View<'w> {
         }
         Self {
             scope,
-            services: ordered_services.iter().map(|service| (&service.host, *service)).collect(),
-            ordered_services,
+            mesh: &world.mesh,
+            sidecar,
+            registry: Registry::new(world, scope, sidecar, &virtual_services),
             virtual_services,
             owners,
             destination_rules: PolicyIndex::new(&world.destination_rules),
-            policy_defaults: &world.policy_defaults,
         }
     }
 
@@ -54,13 +56,49 @@ impl<'w> View<'w> {
         Self { scope, ..self }
     }
 
-    /// Services by age, then name.
+    /// Services that the scope's requests may name, by age, then name.
     pub(crate) fn services(&self) -> impl Iterator<Item = &'w Service> + '_ {
-        self.ordered_services.iter().copied()
+        self.registry.imported().iter().copied()
     }
 
+    /// The service of a host that the scope's requests may name.
     pub(crate) fn service(&self, host: &Hostname) -> Option<&'w Service> {
-        self.services.get(host).copied()
+        self.registry.service(host)
+    }
+
+    /// The same with one of its ports; several objects may each give a host some.
+    pub(crate) fn port(&self, host: &Hostname, number: u16) -> Option<(&'w Service, &'w ServicePort)> {
+        self.registry.port(host, number)
+    }
+
+    /// The service that a destination of a rule names, which may be one that the scope does not import.
+    pub(crate) fn destination(&self, host: &Hostname) -> Option<&'w Service> {
+        self.registry.destination(host)
+    }
+
+    /// The same with one of its ports.
+    pub(crate) fn destination_port(&self, host: &Hostname, number: u16) -> Option<(&'w Service, &'w ServicePort)> {
+        self.registry.destination_port(host, number)
+    }
+
+    /// Every name that the scope's clients may put into Host for a service, without port, in lower case.
+    pub(crate) fn names(&self, service: &Service) -> Vec<String> {
+        service.names(&self.scope.namespace, |alias| visible_alias(alias, self.scope, self.sidecar))
+    }
+
+    /// Whether the Sidecar in force imports a rule.
+    pub(crate) fn imports(&self, rule: &VirtualService) -> bool {
+        imports(self.sidecar, self.scope, rule)
+    }
+
+    /// The Sidecar in force.
+    pub(crate) fn sidecar(&self) -> Option<&'w Sidecar> {
+        self.sidecar
+    }
+
+    /// What becomes of requests and connections to what the scope does not know.
+    pub(crate) fn outbound(&self) -> OutboundTraffic {
+        self.sidecar.and_then(|sidecar| sidecar.outbound).unwrap_or(self.mesh.outbound)
     }
 
     pub(crate) fn virtual_services(&self) -> &[&'w VirtualService] {
@@ -90,13 +128,18 @@ impl<'w> View<'w> {
 
     /// The destination rules in force for a client of this scope and `host`.
     pub(crate) fn policy(&self, host: &Hostname, service_namespace: &str) -> Policy<'w> {
-        destination_rules::policy(&self.destination_rules, self.scope, host, service_namespace)
+        let places = [service_namespace, &self.mesh.root_namespace];
+        destination_rules::policy(&self.destination_rules, self.scope, host, places)
     }
 
     /// What the mesh's configuration adds to them.
     pub(crate) fn policy_defaults(&self) -> &'w PolicyDefaults {
-        self.policy_defaults
+        &self.mesh.policy
     }
+}
+
+fn imports(sidecar: Option<&Sidecar>, scope: &Scope, rule: &VirtualService) -> bool {
+    sidecar.is_none_or(|sidecar| sidecar.imports_rule(&rule.object.namespace, &rule.hosts, &scope.namespace))
 }
 
 /// Rules private to the client's namespace and living in it, then those exported to it by name, then public ones; within

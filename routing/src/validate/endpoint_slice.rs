@@ -24,6 +24,9 @@ pub(crate) struct EndpointSlice {
 pub(crate) struct SliceEndpoint {
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) ready: bool,
+    /// Empty when not known.
+    pub(crate) zone: Box<str>,
+    pub(crate) node: Option<Arc<str>>,
     /// Name of the pod behind it.
     pub(crate) pod: Option<Box<str>>,
 }
@@ -44,11 +47,14 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<EndpointSl
         name: object.name.clone(),
         service: service.clone(),
         ports,
-        endpoints: fields.objects("endpoints").iter().map(endpoint).collect(),
+        endpoints: fields.objects("endpoints").iter().filter_map(endpoint).collect(),
     })
 }
 
-fn endpoint(fields: &Fields<'_>) -> SliceEndpoint {
+/// `None` for one that is shutting down: it is not even listed (istio/istio@86c9f01
+/// pilot/pkg/serviceregistry/kube/controller/endpointslice.go, endpointHealthStatus). Readiness is asked first: of a service
+/// with `publishNotReadyAddresses` Kubernetes calls every endpoint ready to its end.
+fn endpoint(fields: &Fields<'_>) -> Option<SliceEndpoint> {
     let mut addresses = Vec::new();
     for (path, text) in fields.texts("addresses") {
         match text.parse() {
@@ -57,10 +63,18 @@ fn endpoint(fields: &Fields<'_>) -> SliceEndpoint {
         }
     }
     let target = fields.object("targetRef").filter(|target| target.text("kind") == Some("Pod"));
-    SliceEndpoint {
-        addresses,
-        // Absent means ready (k8s.io/api discovery/v1, EndpointConditions).
-        ready: fields.object("conditions").and_then(|conditions| conditions.boolean("ready")).unwrap_or(true),
-        pod: target.and_then(|target| target.text("name")).map(Box::from),
+    let conditions = fields.object("conditions");
+    let condition = |key| conditions.as_ref().and_then(|conditions| conditions.boolean(key));
+    // Absent means ready (k8s.io/api discovery/v1, EndpointConditions).
+    let ready = condition("ready").unwrap_or(true);
+    if !ready && condition("terminating").unwrap_or(false) {
+        return None;
     }
+    Some(SliceEndpoint {
+        addresses,
+        ready,
+        zone: fields.text("zone").unwrap_or_default().into(),
+        node: fields.text("nodeName").map(Arc::from),
+        pod: target.and_then(|target| target.text("name")).map(Box::from),
+    })
 }

@@ -2,8 +2,14 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::fields::Fields;
-use crate::model::{Creation, ExportTo, Labels};
+use crate::manifest::Manifest;
+use crate::model::{Creation, ExportTo, Kind, Labels};
+
+/// A Service's list of the namespaces that know it.
+pub(super) const EXPORT_TO: &str = "networking.istio.io/exportTo";
 
 /// `metadata`, as far as anything reads it.
 pub(super) struct Metadata {
@@ -22,6 +28,19 @@ pub(super) fn read(fields: &Fields<'_>) -> Metadata {
         annotations: metadata.labels("annotations"),
         uid: metadata.text("uid").map(Box::from),
         created: Creation(metadata.text("creationTimestamp").map(Box::from)),
+    }
+}
+
+/// Whether an object says who sees it. A DestinationRule with a selector is private without saying so.
+pub(super) fn says_export(manifest: &Manifest) -> bool {
+    let annotations = manifest.body.get("metadata").and_then(|metadata| metadata.get("annotations"));
+    let annotation = annotations.and_then(|annotations| annotations.get(EXPORT_TO)).and_then(Value::as_str);
+    let spec = manifest.body.get("spec");
+    let listed = spec.and_then(|spec| spec.get("exportTo")).and_then(Value::as_array);
+    match manifest.object.kind {
+        Kind::Service => annotation.is_some_and(|words| !words.trim().is_empty()),
+        Kind::DestinationRule if spec.is_some_and(|spec| spec.get("workloadSelector").is_some()) => true,
+        _ => listed.is_some_and(|words| !words.is_empty()),
     }
 }
 

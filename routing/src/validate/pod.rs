@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::fields::Fields;
-use super::metadata;
+use super::{metadata, topology};
 use crate::model::{ObjectRef, Pod};
 
 pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<Pod> {
@@ -13,6 +13,7 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<Pod> {
     let spec = fields.object("spec");
     let status = fields.object("status");
     let phase = status.as_ref().and_then(|status| status.text("phase"));
+    let locality = Arc::new(topology::of_pod(&metadata.labels));
     Some(Pod {
         namespace: object.namespace.clone(),
         name: object.name.clone(),
@@ -20,7 +21,8 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<Pod> {
         labels: Arc::new(metadata.labels),
         annotations: metadata.annotations,
         ports: spec.as_ref().map(named_ports).unwrap_or_default(),
-        node: spec.as_ref().and_then(|spec| spec.text("nodeName")).map(Box::from),
+        node: spec.as_ref().and_then(|spec| spec.text("nodeName")).map(Arc::from),
+        locality,
         addresses: status.as_ref().map(addresses).unwrap_or_default(),
         host_network: spec.as_ref().and_then(|spec| spec.boolean("hostNetwork")).unwrap_or(false),
         completed: matches!(phase, Some("Succeeded" | "Failed")),

@@ -1,19 +1,23 @@
 //! Services.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::fields::Fields;
 use super::metadata;
-use crate::model::{Creation, ExportTo, Labels, ObjectRef, Protocol};
+use crate::model::{Creation, ExportTo, Hostname, Labels, ObjectRef, Protocol, TrafficDistribution};
 
 /// A Service without its endpoints.
 #[derive(Debug, Clone)]
 pub(crate) struct ServiceSpec {
-    pub(crate) name: Arc<str>,
-    pub(crate) namespace: Arc<str>,
+    pub(crate) object: ObjectRef,
+    /// `type: ExternalName`: it is another name of this host, and the rest means nothing.
+    pub(crate) external_name: Option<Hostname>,
+    /// `clusterIP: None`. A Service without any clusterIP is one that did not get its address yet.
+    pub(crate) headless: bool,
+    pub(crate) node_local: bool,
+    pub(crate) distribution: TrafficDistribution,
     pub(crate) addresses: Vec<IpAddr>,
     /// Empty: endpoints come from EndpointSlices alone.
     pub(crate) selector: Labels,
@@ -50,15 +54,19 @@ impl ServiceSpec {
 pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<ServiceSpec> {
     let metadata = metadata::read(fields);
     let spec = fields.object("spec")?;
-    if spec.text("type") == Some("ExternalName") {
-        fields.report().warn("spec.type", "ExternalName is not honoured by this version", "the name passes through");
-        return None;
+    let external_name = (spec.text("type") == Some("ExternalName")).then(|| spec.text("externalName")).flatten();
+    if spec.text("sessionAffinity") == Some("ClientIP") {
+        let remedy = "Istio never reads it: write a DestinationRule with consistentHash.useSourceIp, or expect none";
+        fields.report().warn("spec.sessionAffinity", "captured clients lose it", remedy);
     }
-    let export = metadata.annotations.get("networking.istio.io/exportTo");
+    let export = metadata.annotations.get(metadata::EXPORT_TO);
     let names = export.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|name| !name.is_empty());
     Some(ServiceSpec {
-        name: object.name.clone(),
-        namespace: object.namespace.clone(),
+        object: object.clone(),
+        external_name: external_name.map(Hostname::new),
+        headless: headless(&spec),
+        node_local: spec.text("internalTrafficPolicy") == Some("Local"),
+        distribution: distribution(spec.text("trafficDistribution"), &metadata.annotations),
         addresses: addresses(&spec),
         selector: spec.labels("selector"),
         ports: spec.objects("ports").iter().filter_map(port).collect(),
@@ -66,6 +74,26 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<ServiceSpe
         created: metadata.created,
         publish_not_ready: spec.boolean("publishNotReadyAddresses").unwrap_or(false),
     })
+}
+
+/// The field, where it says something, else Istio's older annotation, whatever its case
+/// (istio/istio@86c9f01 pilot/pkg/model/service.go, GetTrafficDistribution).
+pub(super) fn distribution(field: Option<&str>, annotations: &Labels) -> TrafficDistribution {
+    match field {
+        Some("PreferClose" | "PreferSameZone") => return TrafficDistribution::SameZone,
+        Some("PreferSameNode") => return TrafficDistribution::SameNode,
+        _ => {}
+    }
+    let annotation = annotations.get("networking.istio.io/traffic-distribution");
+    match annotation.map(|written| written.to_ascii_lowercase()).as_deref() {
+        Some("preferclose" | "prefersamezone") => TrafficDistribution::SameZone,
+        Some("prefersamenode") => TrafficDistribution::SameNode,
+        _ => TrafficDistribution::Any,
+    }
+}
+
+fn headless(spec: &Fields<'_>) -> bool {
+    spec.text("clusterIP") == Some("None") || spec.texts("clusterIPs").iter().any(|(_, address)| *address == "None")
 }
 
 fn addresses(spec: &Fields<'_>) -> Vec<IpAddr> {
@@ -128,7 +156,7 @@ pub(super) fn protocol(app_protocol: Option<&str>, name: &str, number: u16) -> P
     })
 }
 
-fn named(word: &str) -> Option<Protocol> {
+pub(super) fn named(word: &str) -> Option<Protocol> {
     match word {
         "http" => Some(Protocol::Http),
         "http2" => Some(Protocol::Http2),

@@ -20,7 +20,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use meshlet_routing::decide::Dialled;
-use meshlet_routing::model::{Creation, Endpoint, ExportTo, Hostname, Labels, Protocol, Service, ServicePort, World};
+use meshlet_routing::model::{
+    Creation, Endpoint, ExportTo, Hostname, Kind, Labels, ObjectRef, Protocol, Resolution, Service, ServicePort,
+    TrafficDistribution, World,
+};
 use meshlet_routing::table::{Scope, Table};
 use meshlet_routing::validate::validate;
 
@@ -297,6 +300,11 @@ fn compiled<const N: usize>(rules: World, services: [Service; N]) -> Table {
 fn service(name: &str, protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Service {
     let endpoint = |address: &SocketAddr| Endpoint::new(*address);
     Service {
+        object: ObjectRef { kind: Kind::Service, namespace: "shop".into(), name: name.into() },
+        resolution: Resolution::Endpoints,
+        aliases: Vec::new(),
+        node_local: false,
+        distribution: TrafficDistribution::Any,
         name: name.into(),
         namespace: "shop".into(),
         host: Hostname::service(name, "shop"),
@@ -306,6 +314,7 @@ fn service(name: &str, protocol: Protocol, dialled: SocketAddr, endpoints: &[Soc
             name: "http".into(),
             protocol,
             endpoints: endpoints.iter().map(endpoint).collect(),
+            names: Arc::default(),
         }],
         export_to: ExportTo::All,
         created: Creation::default(),

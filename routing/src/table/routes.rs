@@ -1,0 +1,144 @@
+//! Where a connection arrives: listeners of single addresses, of a port at every address, and the names behind them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use super::clusters::Clusters;
+use super::domains::{self, Domains};
+use super::rules::View;
+use super::virtual_host::{self, VirtualHost};
+use crate::decide::Dialled;
+use crate::model::{OutboundTraffic, Protocol, Service, ServicePort};
+
+/// One port of a service as a listener has it.
+#[derive(Debug)]
+struct Listener {
+    protocol: Protocol,
+    /// For undeclared ports: the address alone selects the service, whatever the Host.
+    host: Arc<VirtualHost>,
+}
+
+/// The part of a table that a change of endpoints leaves as it is.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    /// ClusterIPs, addresses of ServiceEntries, and pods of headless services.
+    addresses: HashMap<Dialled, Listener>,
+    /// Ports of services that have no address and are not HTTP: at every address that is nobody's own.
+    anywhere: HashMap<u16, Listener>,
+    /// Declared HTTP: one set of names per port number, whatever the address.
+    ports: HashMap<u16, Domains>,
+    ruled: BTreeSet<(IpAddr, u16)>,
+    ruled_anywhere: BTreeSet<u16>,
+    pub(super) outbound: OutboundTraffic,
+}
+
+impl Routes {
+    pub(super) fn build(view: &View<'_>, clusters: &mut Clusters<'_, '_>) -> Self {
+        let ports = domains::build(view, clusters);
+        let mut routes = Self {
+            ruled_anywhere: ports.iter().filter(|(_, names)| names.rule_a_bare_name()).map(|(port, _)| *port).collect(),
+            ports,
+            addresses: HashMap::new(),
+            anywhere: HashMap::new(),
+            ruled: BTreeSet::new(),
+            outbound: view.outbound(),
+        };
+        for service in view.services() {
+            for port in &service.ports {
+                let host = virtual_host::of_service(view, clusters, service, port);
+                routes.listen(view, service, port, &host);
+            }
+        }
+        routes
+    }
+
+    /// The oldest of several services at one address and port is heard
+    /// (istio/istio@86c9f01 pilot/pkg/networking/core/listener.go, outboundListenerConflict).
+    fn listen(&mut self, view: &View<'_>, service: &Service, port: &ServicePort, host: &Arc<VirtualHost>) {
+        let meant = self.gives_meaning(&view.names(service), port, host);
+        let listener = || Listener { protocol: port.protocol, host: Arc::clone(host) };
+        let addresses = listened(service, port);
+        if addresses.is_empty() && !service.headless() {
+            if !port.protocol.is_http() {
+                self.anywhere.entry(port.number).or_insert_with(listener);
+            }
+            if meant {
+                self.ruled_anywhere.insert(port.number);
+            }
+        }
+        for address in addresses {
+            if meant {
+                self.ruled.insert((address, port.number));
+            }
+            let own = !(service.headless() && port.protocol.is_http());
+            if own {
+                self.addresses.entry(Dialled { address, port: port.number }).or_insert_with(listener);
+            }
+        }
+    }
+
+    pub(super) fn ruled(&self) -> impl Iterator<Item = (IpAddr, u16)> + '_ {
+        self.ruled.iter().copied()
+    }
+
+    pub(super) fn ruled_anywhere(&self) -> impl Iterator<Item = u16> + '_ {
+        self.ruled_anywhere.iter().copied()
+    }
+
+    /// Under REGISTRY_ONLY everything has a meaning: most often that it is refused.
+    pub(super) fn captures(&self, dialled: Dialled) -> bool {
+        self.outbound == OutboundTraffic::RegistryOnly
+            || self.ruled_anywhere.contains(&dialled.port)
+            || self.ruled.contains(&(dialled.address, dialled.port))
+    }
+
+    pub(super) fn listens(&self, dialled: Dialled) -> bool {
+        self.addresses.contains_key(&dialled)
+            || self.ports.contains_key(&dialled.port)
+            || self.anywhere.contains_key(&dialled.port)
+    }
+
+    /// As declared for the address, else by what is declared for the port: HTTP and others at every address make one
+    /// listener, which looks at the first bytes.
+    pub(super) fn treatment(&self, dialled: Dialled) -> Protocol {
+        match (self.addresses.get(&dialled), self.anywhere.get(&dialled.port)) {
+            (Some(listener), _) => listener.protocol,
+            (None, _) if self.ports.contains_key(&dialled.port) => Protocol::Http,
+            (None, Some(listener)) => listener.protocol,
+            (None, None) => Protocol::Tcp,
+        }
+    }
+
+    pub(super) fn virtual_host(&self, dialled: Dialled, host: &str) -> Option<&VirtualHost> {
+        match self.addresses.get(&dialled) {
+            Some(Listener { protocol: Protocol::Unknown, host }) => Some(host),
+            _ => self.ports.get(&dialled.port)?.find(host),
+        }
+    }
+
+    /// Whether a rule stands behind any name of the service: an unregistered host may have taken one of them.
+    fn gives_meaning(&self, names: &[String], port: &ServicePort, host: &VirtualHost) -> bool {
+        match port.protocol {
+            Protocol::Unknown => host.ruled(),
+            protocol if protocol.is_http() => {
+                let named = |names_of_port: &Domains| {
+                    names.iter().any(|name| names_of_port.find(name).is_some_and(VirtualHost::ruled))
+                };
+                host.ruled() || self.ports.get(&port.number).is_some_and(named)
+            }
+            // Rules for opaque bytes are the kernel's to decide.
+            _ => false,
+        }
+    }
+}
+
+/// The addresses that clients of a service dial: its own, or those of its pods when it is headless
+/// (istio/istio@86c9f01 pilot/pkg/networking/core/listener.go, buildSidecarOutboundListeners).
+fn listened(service: &Service, port: &ServicePort) -> Vec<IpAddr> {
+    if service.headless() {
+        return port.endpoints.iter().map(|endpoint| endpoint.address.ip()).collect();
+    }
+    // 0.0.0.0 is no address to dial, it is how every address is written.
+    service.addresses.iter().copied().filter(|address| *address != IpAddr::V4(Ipv4Addr::UNSPECIFIED)).collect()
+}
