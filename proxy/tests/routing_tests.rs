@@ -100,3 +100,32 @@ fn given_further_manifests_by_the_flag_then_they_count_too() {
     assert_eq!(test(folder.path(), &["deep"]).status.code(), Some(65), "no manifests at all");
     assert_eq!(test(folder.path(), &["deep", "-f", "deep/er/rules.yaml"]).status.code(), Some(0));
 }
+
+#[test]
+fn given_every_key_of_an_expectation_then_the_page_about_them_has_it() {
+    let folder = folder(&format!("{HEAD}- {{name: x, request: http://echo/, expect: {{verdct: route}}}}\n"));
+    let stderr = String::from_utf8_lossy(&test(folder.path(), &["deep"]).stderr).into_owned();
+    let (_, keys) = stderr.trim().rsplit_once("write one of ").expect("the keys");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/test.md");
+    let page = std::fs::read_to_string(page).expect("docs/test.md");
+    for key in keys.split(", ") {
+        assert!(page.contains(&format!("`{key}`")), "docs/test.md does not name {key}");
+    }
+}
+
+#[test]
+fn given_the_files_that_help_and_the_page_show_then_they_can_be_read() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/test.md");
+    let page = std::fs::read_to_string(page).expect("docs/test.md");
+    let block = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let help = stdout(&test(Path::new("."), &["--help"]));
+    let (_, shown) = help.split_once("cases.yaml:\n").expect("an example");
+    let (shown, _) = shown.split_once("\nExamples:").expect("its end");
+    for text in [block.to_owned(), shown.replace("\n  ", "\n")] {
+        let folder = folder(&text);
+        std::fs::create_dir_all(folder.path().join("deep/er/rules")).expect("a folder");
+        std::fs::write(folder.path().join("deep/er/services.yaml"), RULES).expect("a file");
+        let output = test(folder.path(), &["deep"]);
+        assert_eq!(output.status.code(), Some(79), "read, and not true of these manifests: {output:?}\n{text}");
+    }
+}

@@ -10,6 +10,7 @@ mod cluster;
 mod losers;
 mod policy;
 mod rules;
+mod sent;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -26,6 +27,8 @@ pub use capture::Capture;
 pub use cluster::{OutlierShown, PlaceShown, PoolShown};
 pub use policy::{AbortShown, DelayShown, FaultShown, MirrorShown, PolicyShown, RetriesShown};
 pub use url::{Header, Url};
+
+use sent::Sent;
 
 use crate::balance::{Balance, mix};
 use crate::decide::{Dialled, Outcome, Reason, Request, Selected, decide, normalize_path, select, without_port};
@@ -242,6 +245,8 @@ impl Explanation {
             }
             Outcome::Route(route) => {
                 (self.verdict, self.reason) = ("route", route.reason.as_str());
+                let pod = self.client.pod.clone();
+                self.request = Some(Sent { request, dialled, pod: pod.as_ref(), route: &route }.shown());
                 let picked = Balance::new().pick(route.cluster, route.key, mix(seed.wrapping_add(1)), &[]);
                 let hashed = route.cluster.load_balancer.hash_key().is_some();
                 let pod =

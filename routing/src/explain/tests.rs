@@ -220,3 +220,34 @@ fn given_objects_that_concern_the_host_and_are_not_used_then_each_says_why() {
         ]
     );
 }
+
+#[test]
+fn given_rewrites_and_operations_on_headers_then_the_request_is_shown_as_it_is_sent() {
+    let rule = virtual_service(
+        "shop",
+        "web",
+        "{hosts: [web], http: [
+          {name: edit, match: [{uri: {prefix: /a}}], rewrite: {uri: /v2, authority: other.example}, headers: {request: {
+             remove: [x-gone, x-never], set: {x-kept: new, x-path: '%REQ(:path)%', x-route: '%ROUTE_NAME%'},
+             add: {x-more: '2', x-later: '%START_TIME%'}}},
+           route: [{destination: {host: web}}]}]}",
+    );
+    let headers: [(&str, &[u8]); 4] = [("x-gone", b"1"), ("x-kept", b"old"), ("x-more", b"1"), ("x-same", b"1")];
+    let request = ask(&rule, &headers).request.expect("a request");
+    assert_eq!((&*request.authority, &*request.path), ("other.example", "/v2?b"));
+    let shown: Vec<(&str, Option<&str>)> =
+        request.headers.iter().map(|(name, value)| (&**name, value.as_deref())).collect();
+    assert_eq!(
+        shown,
+        [
+            ("x-kept", Some("new")),
+            ("x-path", Some("/a?b")),
+            ("x-route", Some("edit")),
+            ("x-later", Some("%START_TIME%")),
+            ("x-more", Some("2")),
+            ("x-envoy-original-host", Some("web")),
+            ("x-envoy-original-path", Some("/a?b")),
+            ("x-gone", None),
+        ]
+    );
+}

@@ -1,7 +1,6 @@
 //! The contract's JSON as this command reads it, whoever wrote it: the engine here, or a daemon of another version.
 
 use serde::Deserialize;
-use serde_json::Value;
 
 /// What the page shows of an explanation.
 #[derive(Debug, Deserialize)]
@@ -133,10 +132,30 @@ pub(super) struct Response {
 pub(super) struct Policy {
     pub(super) timeout_ms: u64,
     pub(super) retries: Option<Retries>,
-    #[serde(default)]
-    pub(super) fault: Value,
+    pub(super) fault: Option<Fault>,
     #[serde(default)]
     pub(super) mirrors: Vec<Mirror>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Fault {
+    pub(super) delay: Option<Delay>,
+    pub(super) abort: Option<Abort>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Delay {
+    pub(super) fixed_ms: u64,
+    pub(super) percent: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Abort {
+    pub(super) http_status: Option<u16>,
+    pub(super) grpc_status: Option<String>,
+    pub(super) percent: f64,
 }
 
 #[derive(Debug, Deserialize)]

@@ -250,8 +250,14 @@ fn policies(policy: &Policy, wide: bool) -> Vec<String> {
         let (attempts, each, on) = (retries.attempts, limit(retries.per_try_timeout_ms), retries.retry_on.join(", "));
         lines.push(format!("retries {attempts}, each limited to {each}, on {on}"));
     }
-    if !policy.fault.is_null() {
-        lines.push(format!("fault {}", policy.fault));
+    let fault = policy.fault.as_ref();
+    if let Some(delay) = fault.and_then(|fault| fault.delay.as_ref()) {
+        lines.push(format!("fault {} % wait {} ms", delay.percent, delay.fixed_ms));
+    }
+    if let Some(abort) = fault.and_then(|fault| fault.abort.as_ref()) {
+        let http = abort.http_status.map(|status| status.to_string());
+        let status = http.or_else(|| Some(format!("gRPC {}", abort.grpc_status.as_ref()?))).unwrap_or_default();
+        lines.push(format!("fault {} % are answered {status}", abort.percent));
     }
     for mirror in &policy.mirrors {
         let subset = mirror.subset.as_ref().map(|subset| format!(" {subset}")).unwrap_or_default();
