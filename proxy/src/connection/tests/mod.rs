@@ -3,6 +3,7 @@
 
 mod bodies;
 mod edits;
+mod effects;
 mod failures;
 mod http;
 mod lifecycle;
