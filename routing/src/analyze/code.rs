@@ -127,6 +127,21 @@ codes! {
     PORT_POLICY_UNUSED = "MSH0914" "PortLevelSettingsUnused" Warning None,
         "portLevelSettings name a port that the service does not have.",
         "Name a port of the service, not of its pods.";
+    DEPRECATED_FIELD = "MSH0915" "DeprecatedField" Info None,
+        "The field still has its effect, and another has taken its place.",
+        "Write what replaces it.";
+    FAULT_NEVER = "MSH0916" "FaultNeverHappens" Warning None,
+        "A fault without a percentage concerns no request: absent means 0 here, where it means 100 for a mirror.",
+        "Write percentage: {value: 100}, or what is meant.";
+    NOT_AT_HOME = "MSH0917" "NotUsableAtHome" Warning None,
+        "The DestinationRule is exported to other namespaces alone, and clients of its own do not use it.",
+        "Add \".\" to spec.exportTo.";
+    SOURCE_IGNORED = "MSH0918" "SourceConditionIgnored" Warning None,
+        "An entry of an http match has gateways beside sourceLabels or sourceNamespace: Istio then ignores the conditions on the source, and the entry holds for every client.",
+        "Remove gateways from the entry: without it the object's own gateways count.";
+    WILDCARD_HIDES = "MSH0919" "WildcardHidesRules" Warning None,
+        "A DestinationRule of the client's namespace is looked for first, and a wildcard there is found before any rule of the service's namespace, however exact: subsets and policies of the service's owner do not apply to these clients.",
+        "Narrow the host, or repeat what the hidden rules say.";
 }
 
 impl Code {

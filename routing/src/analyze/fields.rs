@@ -40,6 +40,10 @@ fn code_of(fault: &Fault) -> &'static Code {
         Severity::Error => &code::REFUSED,
         Severity::Warning if fault.problem.contains("not honoured") => &code::NOT_HONOURED,
         Severity::Warning if fault.problem.contains("not a known field") => &code::UNKNOWN_FIELD,
+        Severity::Warning if fault.problem.contains("deprecated") => &code::DEPRECATED_FIELD,
+        Severity::Warning if fault.field.contains(".fault.") && fault.field.ends_with(".percentage") => {
+            &code::FAULT_NEVER
+        }
         Severity::Warning => &code::SCHEMA_WARNING,
     }
 }

@@ -7,11 +7,13 @@
 mod clients;
 mod code;
 mod destination_rules;
+mod destinations;
 mod fields;
 mod input;
 mod marks;
 mod ownership;
 mod ports;
+mod quirks;
 mod references;
 mod routes;
 mod sight;
@@ -125,6 +127,7 @@ fn seen_by_clients(sight: &Sight<'_>, findings: &mut Findings) {
     destination_rules::find(sight, &used, findings);
     subsets::find(sight, findings);
     clients::find(sight, findings);
+    quirks::find(sight, findings);
 }
 
 /// Findings as they come.

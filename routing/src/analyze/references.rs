@@ -3,19 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::destinations::{self, Written};
 use super::input::Input;
-use super::routes::destinations;
 use super::sight::{Clients, Sight};
 use super::{Findings, Level, code, list};
 use crate::model::{Destination, HostPattern, Service, VirtualService};
 use crate::table::{Lens, Target};
 
-/// What is wrong with the destinations of VirtualServices, for clients of which namespaces.
+/// What is wrong with the destinations of VirtualServices, by path, for clients of which namespaces.
 #[derive(Default)]
-pub(super) struct Broken(BTreeMap<(usize, At, Cause), BTreeSet<Arc<str>>>);
-
-/// Positions in `spec.http` and in its `route`.
-type At = (usize, usize);
+pub(super) struct Broken(BTreeMap<(usize, String, Cause), BTreeSet<Arc<str>>>);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Cause {
@@ -34,14 +31,14 @@ impl Broken {
         if !lens.sees(rule) {
             return;
         }
+        let written = destinations::of_rule(input, rule);
         for port in sight.ports(place) {
-            for index in lens.live(rule, *port) {
-                for (route, destination) in destinations(input, rule, index) {
-                    if let Some(cause) = broken(destination, *port, lens) {
-                        let namespaces = self.0.entry((place, (index, route), cause)).or_default();
-                        let seeing = |name: &&Arc<str>| rule.export_to.reaches(name);
-                        namespaces.extend(clients.namespaces().filter(seeing).cloned());
-                    }
+            let live = lens.live(rule, *port);
+            for written in written.iter().filter(|written| live.contains(&written.index)) {
+                if let Some(cause) = broken(written.destination, *port, lens) {
+                    let namespaces = self.0.entry((place, written.path.clone(), cause)).or_default();
+                    let seeing = |name: &&Arc<str>| rule.export_to.reaches(name);
+                    namespaces.extend(clients.namespaces().filter(seeing).cloned());
                 }
             }
         }
@@ -50,17 +47,14 @@ impl Broken {
     /// What was found, and what there is to say about hosts and gateways.
     pub(super) fn find(self, sight: &Sight<'_>, findings: &mut Findings) {
         let input = sight.input();
-        for ((place, (index, route), cause), namespaces) in &self.0 {
+        for ((place, path, cause), namespaces) in &self.0 {
             let rule = &input.world.virtual_services[*place];
-            let written = destinations(input, rule, *index);
-            let Some(destination) = written.iter().find(|(at, _)| at == route).map(|(_, found)| *found) else {
-                continue;
-            };
-            let path = format!("spec.http[{index}].route[{route}].destination");
+            let written = destinations::of_rule(input, rule);
+            let Some(written) = written.iter().find(|written| written.path == *path) else { continue };
             let seen = sight.namespaces().iter().filter(|namespace| rule.export_to.reaches(namespace)).count();
             let all = namespaces.len() == seen;
             let who = if all { String::new() } else { format!(" for clients in {}", list(namespaces)) };
-            report(input, rule, destination, &path, cause, &who, findings);
+            report(input, rule, written, cause, &who, findings);
         }
         for rule in &input.world.virtual_services {
             hosts(input, rule, findings);
@@ -88,54 +82,56 @@ fn broken(destination: &Destination, port: u16, lens: &mut Lens<'_, '_>) -> Opti
 fn report(
     input: &Input<'_>,
     rule: &VirtualService,
-    destination: &Destination,
-    path: &str,
+    written: &Written<'_>,
     cause: &Cause,
     who: &str,
     findings: &mut Findings,
 ) {
-    let host = &destination.host;
+    let (host, path) = (&written.destination.host, &written.path);
+    let (level, effect) = if written.mirror {
+        (Level::Warning, "no copies are sent")
+    } else {
+        (Level::Error, "such requests are answered 503 NC")
+    };
+    let mut add = |code, path: &str, problem: String, remedy: String| {
+        findings.add_as(code, level, input.place(&rule.object, path), problem, remedy);
+    };
     match cause {
         Cause::Host => {
             let path = format!("{path}.host");
-            let place = input.place(&rule.object, &path);
             if let Some(service) = input.service(host) {
                 let problem = format!("{host} is not exported to{}", who.trim_start_matches(" for"));
                 let remedy =
                     format!("correct networking.istio.io/exportTo of Service {}/{}", service.namespace, service.name);
-                return findings.add(&code::UNKNOWN_REFERENCE, place, problem, remedy);
+                return add(&code::UNKNOWN_REFERENCE, &path, problem, remedy);
             }
             let remedy = match input.meant(host) {
                 Some(service) => format!("a name with a dot is taken literally: write {}", service.host),
-                None => "correct the name, or add the service: such requests are answered 503 NC".to_owned(),
+                None => format!("correct the name, or add the service: {effect}"),
             };
-            findings.add(&code::UNKNOWN_REFERENCE, place, format!("there is no service {host}"), remedy);
+            add(&code::UNKNOWN_REFERENCE, &path, format!("there is no service {host}"), remedy);
         }
         Cause::Port(number, true) => {
-            let path = format!("{path}.port.number");
             let problem = format!("{host} has no port {number}{who}, it has {}", numbers(input.service(host)));
-            let remedy = "name a port that clients dial, not the pods' own: such requests are answered 503 NC";
-            findings.add(&code::UNKNOWN_REFERENCE, input.place(&rule.object, &path), problem, remedy);
+            let remedy = format!("name a port that clients dial, not the pods' own: {effect}");
+            add(&code::UNKNOWN_REFERENCE, &format!("{path}.port.number"), problem, remedy);
         }
         Cause::Port(number, false) => {
             let problem = format!(
                 "names no port, so clients of port {number} are sent to port {number} of {host}, which has {}",
                 numbers(input.service(host))
             );
-            let remedy = "add port.number: such requests are answered 503 NC";
-            findings.add(&code::PORT_REQUIRED, input.place(&rule.object, path), problem, remedy);
+            add(&code::PORT_REQUIRED, path, problem, format!("add port.number: {effect}"));
         }
         Cause::Subset(owners, known) => {
-            let path = format!("{path}.subset");
-            let subset = destination.subset.as_deref().unwrap_or_default();
+            let subset = written.destination.subset.as_deref().unwrap_or_default();
             let owners = list(owners);
             let problem = match (owners.is_empty(), known.is_empty()) {
                 (true, _) => format!("{subset:?} is defined nowhere{who}: no DestinationRule is in force for {host}"),
                 (false, true) => format!("{subset:?} is not in {owners}{who}, which defines no subset"),
                 (false, false) => format!("{subset:?} is not in {owners} ({}){who}", list(known)),
             };
-            let remedy = "add or correct it: such requests are answered 503 NC";
-            findings.add(&code::UNKNOWN_REFERENCE, input.place(&rule.object, &path), problem, remedy);
+            add(&code::UNKNOWN_REFERENCE, &format!("{path}.subset"), problem, format!("add or correct it: {effect}"));
         }
     }
 }

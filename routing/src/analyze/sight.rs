@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::destinations;
 use super::input::Input;
-use super::routes::{destinations, is_routed};
+use super::routes::is_routed;
 use crate::model::{
     DestinationRule, ExportTo, HostPattern, Hostname, HttpMatch, Labels, ObjectRef, Service, VirtualService, World,
 };
@@ -112,6 +113,11 @@ impl<'i> Sight<'i> {
         self.rules.covering(host).flatten().map(|place| &self.input.world.virtual_services[*place])
     }
 
+    /// DestinationRules that cover a host.
+    pub(super) fn policies_for(&self, host: &Hostname) -> impl Iterator<Item = &'i DestinationRule> {
+        self.policies.covering(host).flatten().map(|place| &self.input.world.destination_rules[*place])
+    }
+
     /// Ports on which clients may meet a rule.
     pub(super) fn ports(&self, rule: usize) -> &BTreeSet<u16> {
         &self.ports[rule]
@@ -164,10 +170,8 @@ impl<'i> Sight<'i> {
         for (place, rule) in world.virtual_services.iter().enumerate().filter(|(_, rule)| rule.mesh) {
             let mut concern = Concern::new(&places);
             concern.rule(rule);
-            for index in 0..rule.http.len() {
-                for (_, destination) in destinations(self.input, rule, index) {
-                    self.of_destination(&destination.host, &mut concern);
-                }
+            for written in destinations::of_rule(self.input, rule) {
+                self.of_destination(&written.destination.host, &mut concern);
             }
             self.ask(Subject::Rule(place), concern);
             for host in &rule.hosts {

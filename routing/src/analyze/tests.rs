@@ -189,7 +189,11 @@ fn given_an_earlier_rule_that_takes_everything_then_later_ones_are_unreachable()
         ("match: [{sourceLabels: {a: b}}], ", "match: [{sourceLabels: {a: b, c: d}}], ", &[hidden]),
         ("match: [{sourceLabels: {a: b}}], ", "match: [{uri: {prefix: /}}], ", &[]),
         ("match: [{sourceNamespace: shop}], ", "match: [{sourceNamespace: shop, method: {exact: GET}}], ", &[hidden]),
-        ("match: [{gateways: [mesh], sourceLabels: {a: b}}], ", "match: [{method: {exact: GET}}], ", &[hidden]),
+        (
+            "match: [{gateways: [mesh], sourceLabels: {a: b}}], ",
+            "match: [{method: {exact: GET}}], ",
+            &["warning MSH0918 VirtualService shop/x: spec.http[0].match[0].sourceLabels", hidden],
+        ),
         ("match: [{method: {exact: GET}}], ", "match: [{method: {exact: GET}}, {method: {exact: PUT}}], ", &[partly]),
         ("match: [{method: {exact: GET}}, {method: {exact: PUT}}], ", "match: [{method: {exact: PUT}}], ", &[hidden]),
         (
@@ -374,6 +378,95 @@ fn given_a_destination_rule_in_a_namespace_that_nobody_looks_in_then_it_is_found
         &["warning MSH0905 DestinationRule shop/x: spec.exportTo"],
     );
     check(&object("DestinationRule", "x", "shop", "{host: web, exportTo: ['.']}"), &[]);
+}
+
+#[test]
+fn given_a_mirror_to_nobody_then_it_is_a_warning_since_requests_go_their_way() {
+    let mirror = |mirror: &str| {
+        service("x", &format!("{{hosts: [web], http: [{{{mirror}, route: [{{destination: {{host: web}}}}]}}]}}"))
+    };
+    check(&mirror("mirror: {host: other, port: {number: 9090}}"), &[]);
+    check(&mirror("mirror: {host: wep}"), &["warning MSH0101 VirtualService shop/x: spec.http[0].mirror.host"]);
+    check(
+        &mirror(
+            "mirrors: [{destination: {host: web}, percentage: {value: 0}}, {destination: {host: web, subset: v9}}]",
+        ),
+        &["warning MSH0101 VirtualService shop/x: spec.http[0].mirrors[1].destination.subset"],
+    );
+    check(&mirror("mirror: {host: other}"), &["warning MSH0112 VirtualService shop/x: spec.http[0].mirror"]);
+}
+
+#[test]
+fn given_a_subset_that_only_a_mirror_leads_to_then_it_is_routed_to() {
+    let rule = service(
+        "x",
+        "{hosts: [web], http: [{mirror: {host: web, subset: v1}, route: [{destination: {host: web, subset: v2}}]}]}",
+    );
+    check(&format!("{rule}{}", destination_rule("web", SUBSETS)), &[]);
+}
+
+#[test]
+fn given_deprecated_fields_and_faults_without_a_percentage_then_each_has_its_code() {
+    let rule = |rest: &str| {
+        service("x", &format!("{{hosts: [web], http: [{{{rest}, route: [{{destination: {{host: web}}}}]}}]}}"))
+    };
+    check(&rule("fault: {abort: {httpStatus: 500, percentage: {value: 1}}}"), &[]);
+    check(
+        &rule("fault: {abort: {httpStatus: 500}}"),
+        &["warning MSH0916 VirtualService shop/x: spec.http[0].fault.abort.percentage"],
+    );
+    check(
+        &rule("fault: {delay: {fixedDelay: 1s, percent: 10}}"),
+        &["info MSH0915 VirtualService shop/x: spec.http[0].fault.delay.percent"],
+    );
+    check(
+        &destination_rule("web", "{host: web, trafficPolicy: {loadBalancer: {simple: LEAST_CONN}}}"),
+        &["info MSH0915 DestinationRule shop/web: spec.trafficPolicy.loadBalancer.simple"],
+    );
+}
+
+#[test]
+fn given_a_destination_rule_exported_to_others_alone_then_it_is_not_usable_at_home() {
+    let client = "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: c, namespace: pay, labels: {istio.io/dataplane-mode: meshlet}}}\n";
+    let rule = |export: &str| destination_rule("web", &format!("{{host: web, exportTo: {export}}}")) + client;
+    for export in ["[.]", "['*']", "[shop, pay]"] {
+        check(&rule(export), &[]);
+    }
+    check(&rule("[pay]"), &["warning MSH0917 DestinationRule shop/web: spec.exportTo"]);
+}
+
+#[test]
+fn given_gateways_in_a_match_beside_conditions_on_the_source_then_these_are_ignored() {
+    let rule = |entry: &str| {
+        service(
+            "x",
+            &format!("{{hosts: [web], http: [{{match: [{entry}], route: [{{destination: {{host: web}}}}]}}]}}"),
+        )
+    };
+    check(&rule("{gateways: [mesh]}"), &[]);
+    check(&rule("{sourceNamespace: shop}"), &[]);
+    check(
+        &rule("{gateways: [mesh], sourceNamespace: pay, sourceLabels: {app: x}}"),
+        &[
+            "warning MSH0918 VirtualService shop/x: spec.http[0].match[0].sourceNamespace",
+            "warning MSH0918 VirtualService shop/x: spec.http[0].match[0].sourceLabels",
+        ],
+    );
+}
+
+#[test]
+fn given_a_wildcard_in_the_clients_namespace_then_it_hides_the_exact_rules_of_the_services() {
+    let client = "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: c, namespace: pay, labels: {istio.io/dataplane-mode: meshlet}}}\n";
+    let exact = destination_rule("web", "{host: web}");
+    let wildcard =
+        |namespace: &str, host: &str| object("DestinationRule", "all", namespace, &format!("{{host: '{host}'}}"));
+    check(
+        &format!("{client}{exact}{}", wildcard("pay", "*.shop.svc.cluster.local")),
+        &["warning MSH0919 DestinationRule pay/all: spec.host"],
+    );
+    check(&format!("{client}{}", wildcard("pay", "*.shop.svc.cluster.local")), &[]);
+    check(&format!("{client}{exact}{}", wildcard("shop", "*.shop.svc.cluster.local")), &[]);
+    check(&format!("{client}{exact}{}", wildcard("istio-system", "*.shop.svc.cluster.local")), &[]);
 }
 
 #[test]
