@@ -184,6 +184,10 @@ fn given_an_earlier_rule_that_takes_everything_then_later_ones_are_unreachable()
         ("match: [{withoutHeaders: {x: {}}}], ", "match: [{withoutHeaders: {x: {}, y: {}}}], ", &[hidden]),
         ("match: [{withoutHeaders: {x: {}}}], ", "match: [{headers: {y: {}}}], ", &[]),
         ("match: [{method: {exact: GET}}], ", "match: [{method: {exact: GET}, authority: {exact: web}}], ", &[hidden]),
+        ("match: [{queryParams: {q: {exact: a}}}], ", "match: [{queryParams: {q: {exact: a}, r: {}}}], ", &[hidden]),
+        ("match: [{queryParams: {q: {}}}], ", "match: [{queryParams: {q: {exact: a}}}], ", &[hidden]),
+        ("match: [{queryParams: {q: {exact: a}}}], ", "match: [{queryParams: {Q: {exact: a}}}], ", &[]),
+        ("match: [{queryParams: {q: {exact: a}}}], ", "match: [{uri: {prefix: /}}], ", &[]),
         ("match: [{port: 8080}], ", "match: [{uri: {prefix: /}}], ", &[]),
         ("match: [{port: 8080}], ", "match: [{port: 8080, uri: {prefix: /}}], ", &[hidden]),
         ("match: [{sourceLabels: {a: b}}], ", "match: [{sourceLabels: {a: b, c: d}}], ", &[hidden]),
@@ -403,6 +407,28 @@ fn given_a_subset_that_only_a_mirror_leads_to_then_it_is_routed_to() {
         "{hosts: [web], http: [{mirror: {host: web, subset: v1}, route: [{destination: {host: web, subset: v2}}]}]}",
     );
     check(&format!("{rule}{}", destination_rule("web", SUBSETS)), &[]);
+}
+
+#[test]
+fn given_a_rule_that_answers_itself_then_nothing_is_said_of_destinations() {
+    for answer in ["redirect: {uri: /x}", "directResponse: {status: 204}"] {
+        check(
+            &service(
+                "x",
+                &format!(
+                    "{{hosts: [web], http: [{{match: [{{uri: {{prefix: /x}}}}], {answer}}}, {{route: [{{destination: {{host: web}}}}]}}]}}"
+                ),
+            ),
+            &[],
+        );
+        check(
+            &service(
+                "x",
+                &format!("{{hosts: [web], http: [{{{answer}}}, {{route: [{{destination: {{host: web}}}}]}}]}}"),
+            ),
+            &["warning MSH0130 VirtualService shop/x: spec.http[1]"],
+        );
+    }
 }
 
 #[test]
