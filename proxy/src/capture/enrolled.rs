@@ -60,6 +60,7 @@ impl Enrolled {
             netns: connection::Netns::Fd(netns.into_file()),
             table: Arc::clone(&table),
             services,
+            common: connection::Common::default(),
         };
         workers.enrol(Arc::new(client), opened.sockets);
         let name = format!("{}/{}", pod.namespace, pod.name);

@@ -4,20 +4,21 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use meshlet_routing::balance::Resource;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::net::tcp::WriteHalf;
 
+use super::Downstream;
 use super::download::{Download, Downloaded};
 use super::edits::Answered;
 use super::exchange::Exchange;
 use super::failure::Failure;
-use super::flags::Flags;
 use super::mirror::Mirrors;
 use super::relay::{Traffic, relay};
 use super::tries::Tries;
 use super::upload::{Incoming, Upload, watch};
-use super::{Downstream, upstream};
+use super::upstream::Upstream;
 
 impl Exchange<'_, '_> {
     /// Tries a connection that is kept, where there is one. It may have ended without our knowledge: then the request goes
@@ -29,20 +30,21 @@ impl Exchange<'_, '_> {
         incoming: &mut Incoming<'_, '_>,
         write: &mut WriteHalf<'_>,
     ) -> Result<Downloaded, Failure> {
-        let kept = self.edits.downstream.pod.pool.take(address);
-        if let Some(stream) = kept.filter(|stream| self.request.is_idempotent() || is_open(stream)) {
-            match self.at_connection(stream, address, (tries, mirrors), incoming, write).await {
+        let kept = self.upstreams.pool.take(address, Instant::now());
+        if let Some(upstream) = kept.filter(|kept| self.request.is_idempotent() || is_open(&kept.stream)) {
+            match self.at_connection(upstream, address, (tries, mirrors), incoming, write).await {
                 Err(Failure::Silent) if self.is_repeatable() => self.progress.restart(),
                 done => return done,
             }
         }
         let Downstream { worker, pod, .. } = self.edits.downstream;
-        let stream = tokio::select! {
+        let place = (&pod.client.netns, worker.netns());
+        let upstream = tokio::select! {
             biased;
-            connected = upstream::connect(&pod.client.netns, worker.netns(), address) => connected.map_err(Failure::Connect)?,
+            opened = self.upstreams.open(address, self.forward.target.limits(), place) => opened?,
             () = watch(incoming.read, &mut incoming.buffer) => return Err(Failure::ClientGone),
         };
-        self.at_connection(stream, address, (tries, mirrors), incoming, write).await
+        self.at_connection(upstream, address, (tries, mirrors), incoming, write).await
     }
 
     /// Whether the request may go out again when nobody knows what became of it: it must do no harm twice, unless no byte of
@@ -55,7 +57,7 @@ impl Exchange<'_, '_> {
     /// Sends the request on one connection and delivers what comes back.
     async fn at_connection(
         &mut self,
-        mut stream: TcpStream,
+        mut upstream: Upstream,
         address: SocketAddr,
         (tries, mirrors): (Tries<'_>, &Mirrors<'_>),
         incoming: &mut Incoming<'_, '_>,
@@ -63,6 +65,13 @@ impl Exchange<'_, '_> {
     ) -> Result<Downloaded, Failure> {
         let Downstream { worker, pod, .. } = self.edits.downstream;
         let (request, progress, buffers) = (self.request, self.progress, &worker.buffers);
+        let limits = self.forward.target.limits();
+        let Some(_under_way) = self.upstreams.breakers().take(Resource::Requests, limits) else {
+            self.upstreams.keep(address, upstream, limits);
+            return Err(Failure::Overflow);
+        };
+        upstream.count_request();
+        let stream = &mut upstream.stream;
         self.record.upstream_local = self.edits.downstream.logs().then(|| stream.local_addr().ok()).flatten();
         let (mut up_read, mut up_write) = stream.split();
         let answered = Answered::by(address, self.head, self.record.flags);
@@ -77,26 +86,23 @@ impl Exchange<'_, '_> {
         };
         match &downloaded {
             Downloaded::Delivered(delivered) => {
-                if delivered.last {
-                    self.record.flags |= Flags::URX;
-                }
+                self.record.flags |= delivered.flags;
                 if delivered.switched {
-                    self.switch((incoming, write), &mut stream).await;
+                    self.switch((incoming, write), stream).await;
                 } else if delivered.reusable {
-                    self.keep(address, stream);
+                    self.keep(address, upstream);
                 }
             }
-            Downloaded::Unwanted { reusable: true } => self.keep(address, stream),
+            Downloaded::Unwanted { reusable: true } => self.keep(address, upstream),
             Downloaded::Unwanted { reusable: false } => {}
         }
         Ok(downloaded)
     }
 
     /// Keeps a connection for the next request, if nothing of this one is still to be sent.
-    fn keep(&self, address: SocketAddr, stream: TcpStream) {
-        let pod = &self.edits.downstream.pod;
-        if self.progress.uploaded.get() && !pod.is_closing() {
-            pod.pool.put(address, stream, Instant::now());
+    fn keep(&self, address: SocketAddr, upstream: Upstream) {
+        if self.progress.uploaded.get() && !self.edits.downstream.pod.is_closing() {
+            self.upstreams.keep(address, upstream, self.forward.target.limits());
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use super::buffer::{Buffer, Buffers, SIZE};
 use super::edits::{Answered, Edits};
 use super::failure::Failure;
+use super::flags::Flags;
 use super::head::{NoHead, read_head};
 use super::pod::Pod;
 use super::tries::{Next, Tries};
@@ -67,8 +68,8 @@ pub(crate) struct Delivered {
     pub(crate) close: bool,
     /// Both sides now speak another protocol.
     pub(crate) switched: bool,
-    /// The route would have wanted another try, had there not been enough.
-    pub(crate) last: bool,
+    /// Why there is no further try that the route would have wanted.
+    pub(crate) flags: Flags,
 }
 
 /// Delivers one response.
@@ -110,17 +111,17 @@ impl Download<'_> {
             let whole = body.is_complete() && used == Ok(buffer.filled().len() - length);
             return Ok(Downloaded::Unwanted { reusable: whole && self.response.head.keeps_alive });
         }
-        let last = next == Next::UsedUp;
+        let flags = next.flags();
         if self.response.head.switches() {
             self.switch(write, &buffer).await?;
-            let delivered = Delivered { service_time, reusable: false, close: true, switched: true, last };
+            let delivered = Delivered { service_time, reusable: false, close: true, switched: true, flags };
             return Ok(Downloaded::Delivered(delivered));
         }
         let close = self.request.close || self.pod.is_closing() || framing == Framing::UntilClose;
         self.start(write, &mut buffer, &mut body, close).await?;
         self.stream(read, write, &mut buffer, &mut body).await?;
         let reusable = self.response.head.keeps_alive && body.is_complete() && buffer.is_empty();
-        Ok(Downloaded::Delivered(Delivered { service_time, reusable, close, switched: false, last }))
+        Ok(Downloaded::Delivered(Delivered { service_time, reusable, close, switched: false, flags }))
     }
 
     /// Reads up to the final response's head, which stays at the start of the buffer; interim ones go to the client.

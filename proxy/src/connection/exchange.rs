@@ -2,9 +2,10 @@
 //! once more.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
-use meshlet_routing::balance::Picked;
+use meshlet_routing::balance::{Outcome, Picked, Resource};
 use meshlet_routing::retry;
 use tokio::net::tcp::WriteHalf;
 
@@ -12,12 +13,12 @@ use super::Downstream;
 use super::download::{Delivered, Downloaded, Response};
 use super::edits::Edits;
 use super::failure::{Failure, connect_reason};
-use super::flags::Flags;
 use super::mirror::Mirrors;
 use super::report::Record;
 use super::route::{Forward, Target};
 use super::tries::{Next, Tries, late};
 use super::upload::{Incoming, Progress, Upload, watch};
+use super::upstreams::Upstreams;
 use crate::protocol::http1::forward::count_attempt;
 use crate::protocol::http1::request::RequestHead;
 
@@ -27,6 +28,8 @@ pub(crate) struct Exchange<'e, 'r> {
     pub(crate) edits: Edits<'e>,
     /// Where it goes.
     pub(crate) forward: &'e Forward,
+    /// What is kept for that.
+    pub(crate) upstreams: Rc<Upstreams>,
     /// What the client sent.
     pub(crate) request: &'e RequestHead,
     /// The head to send.
@@ -50,9 +53,13 @@ impl Exchange<'_, '_> {
         let progress = self.progress;
         tokio::select! {
             biased;
-            done = self.tries(limit, incoming, write) => done,
-            () = late(limit, progress) => Err(Failure::Timeout),
+            done = self.tries(limit, incoming, write) => return done,
+            () = late(limit, progress) => {}
         }
+        if let Some(address) = self.record.upstream.filter(|_| !progress.answered.get()) {
+            self.report(address, &Err(Failure::Timeout));
+        }
+        Err(Failure::Timeout)
     }
 
     /// How long all tries may take. A request that may switch protocols has no end that time could run from.
@@ -73,7 +80,10 @@ impl Exchange<'_, '_> {
     ) -> Result<Delivered, Failure> {
         let (edits, request, progress) = (self.edits, self.request, self.progress);
         let mirrors = Mirrors::new(edits.downstream, request, &self.forward.mirrors, limit);
-        let mut tries = Tries::new(edits.plan.effects.as_deref().map(|effects| &effects.retries), limit);
+        let (upstreams, limits) = (Rc::clone(&self.upstreams), self.forward.target.limits());
+        let policy = edits.plan.effects.as_deref().map(|effects| &effects.retries);
+        let mut tries = Tries::new(policy, limit, (upstreams.breakers(), limits));
+        let mut _retry = None;
         let avoid_tried = edits.plan.effects.as_deref().is_some_and(|effects| effects.avoid_tried);
         let mut tried = Vec::new();
         loop {
@@ -84,7 +94,9 @@ impl Exchange<'_, '_> {
                 let buffers = &edits.downstream.worker.buffers;
                 Upload { request, head: self.head, progress, buffers, mirrors: &mirrors }.look(incoming)?;
             }
-            let failure = match self.attempt(address, (tries, &mirrors), incoming, write).await {
+            let done = self.attempt(address, (tries, &mirrors), incoming, write).await;
+            self.report(address, &done);
+            let failure = match done {
                 Ok(Downloaded::Delivered(delivered)) => return Ok(delivered),
                 Ok(Downloaded::Unwanted { .. }) => None,
                 Err(failure) => Some(failure),
@@ -93,6 +105,7 @@ impl Exchange<'_, '_> {
                 self.follow(failure, &tries)?;
             }
             tracing::debug!(%address, retries = tries.retries, "trying again");
+            _retry = Some(upstreams.breakers().take_anyway(Resource::Retries, limits));
             tokio::select! {
                 biased;
                 () = watch(incoming.read, &mut incoming.buffer) => return Err(Failure::ClientGone),
@@ -114,19 +127,31 @@ impl Exchange<'_, '_> {
         let attempt =
             failure.attempt(request_sent).filter(|_| !self.progress.streamed.get() && !self.progress.answered.get());
         match attempt.map_or(Next::Over, |attempt| tries.after(attempt)) {
-            Next::Again => return Ok(()),
-            Next::UsedUp => self.record.flags |= Flags::URX,
-            Next::Over => {}
+            Next::Again => Ok(()),
+            next => {
+                self.record.flags |= next.flags();
+                Err(failure)
+            }
         }
-        Err(failure)
+    }
+
+    /// Says what a try has shown about its endpoint.
+    fn report(&self, address: SocketAddr, done: &Result<Downloaded, Failure>) {
+        let Target::Cluster(cluster, _) = &self.forward.target else { return };
+        if done.is_ok() || self.progress.answered.get() {
+            self.upstreams.report(cluster, address, Outcome::Answered(self.response.head.status));
+        }
+        if let Some(outcome) = done.as_ref().err().and_then(Failure::outcome) {
+            self.upstreams.report(cluster, address, outcome);
+        }
     }
 
     fn choose(&self, tried: &[SocketAddr]) -> Option<(SocketAddr, Option<Picked>)> {
-        let Downstream { worker, pod, dialled, .. } = self.edits.downstream;
+        let Downstream { worker, dialled, .. } = self.edits.downstream;
         match &self.forward.target {
             Target::Dialled => Some((SocketAddr::new(dialled.address, dialled.port), None)),
             Target::Cluster(cluster, key) => {
-                let picked = pod.pick(cluster, *key, worker.draw.next(), tried)?;
+                let picked = self.upstreams.pick(cluster, *key, worker.draw.next(), tried)?;
                 Some((picked.address, Some(picked)))
             }
         }

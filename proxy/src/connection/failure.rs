@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::io;
 
+use meshlet_routing::balance::Outcome;
+use meshlet_routing::decide::Line;
 use meshlet_routing::retry::Attempt;
 
 use super::flags::Flags;
@@ -17,6 +19,8 @@ pub(crate) enum Failure {
     Refused(Refusal),
     /// The cluster has no endpoint.
     NoEndpoint,
+    /// The cluster has as much to do as it may have.
+    Overflow,
     /// The endpoint could not be connected to.
     Connect(io::Error),
     /// The route's time was over.
@@ -53,7 +57,25 @@ impl Failure {
             Self::Connect(_) => Some(Attempt::ConnectFailure),
             Self::Silent | Self::Broken | Self::Nonsense => Some(Attempt::Reset { request_sent }),
             Self::TryTimeout => Some(Attempt::PerTryTimeout),
-            Self::ClientGone | Self::Refused(_) | Self::NoEndpoint | Self::Timeout => None,
+            Self::ClientGone | Self::Refused(_) | Self::NoEndpoint | Self::Overflow | Self::Timeout => None,
+        }
+    }
+
+    /// What it says about the endpoint that was tried; `None` for what is not its fault
+    /// (envoy source/common/router/router.cc, onUpstreamReset, onPerTryTimeoutCommon, onResponseTimeout).
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Connect(_) | Self::Silent | Self::Broken | Self::Nonsense => Some(Outcome::Failed),
+            Self::Timeout | Self::TryTimeout => Some(Outcome::TimedOut),
+            Self::ClientGone | Self::Refused(_) | Self::NoEndpoint | Self::Overflow => None,
+        }
+    }
+
+    /// Lines of the answer, beside those that every answer has.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        match self {
+            Self::Overflow => vec![("x-envoy-overloaded", "true".to_owned())],
+            _ => Vec::new(),
         }
     }
 
@@ -64,6 +86,12 @@ impl Failure {
             Self::Refused(Refusal::TooLarge) => (431, Flags::DPE, Refusal::TooLarge.details(), ""),
             Self::Refused(refusal) => (400, Flags::DPE, refusal.details(), "Bad Request"),
             Self::NoEndpoint => (503, Flags::UH, "no_healthy_upstream", "no healthy upstream"),
+            Self::Overflow => (
+                503,
+                Flags::UO,
+                "upstream_reset_before_response_started{overflow}",
+                "upstream connect error or disconnect/reset before headers. reset reason: overflow",
+            ),
             Self::Connect(error) => return connect(error),
             Self::Timeout => (504, Flags::UT, "response_timeout", TIMED_OUT),
             Self::TryTimeout => (504, Flags::UT, "upstream_per_try_timeout", TIMED_OUT),
@@ -90,7 +118,7 @@ impl Failure {
             Self::Refused(refusal) => (Flags::DPE, refusal.details()),
             Self::Nonsense => (Flags::UPE, "upstream_reset_after_response_started{protocol_error}"),
             Self::Timeout | Self::TryTimeout => (Flags::UT, "response_timeout"),
-            Self::NoEndpoint | Self::Connect(_) | Self::Silent | Self::Broken => {
+            Self::NoEndpoint | Self::Overflow | Self::Connect(_) | Self::Silent | Self::Broken => {
                 (Flags::UC, "upstream_reset_after_response_started{connection_termination}")
             }
         }

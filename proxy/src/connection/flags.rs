@@ -21,6 +21,8 @@ impl Flags {
     pub(crate) const UF: Self = Self(1 << 2);
     /// The endpoint ended the connection.
     pub(crate) const UC: Self = Self(1 << 3);
+    /// The cluster has as much to do as it may have.
+    pub(crate) const UO: Self = Self(1 << 4);
     /// An injected delay.
     pub(crate) const DI: Self = Self(1 << 6);
     /// The client left.
@@ -80,6 +82,7 @@ mod tests {
             ("UT", Flags::UT),
             ("UF", Flags::UF),
             ("UC", Flags::UC),
+            ("UO", Flags::UO),
             ("DI", Flags::DI),
             ("DC", Flags::DC),
             ("URX", Flags::URX),

@@ -137,7 +137,9 @@ async fn exchange(
     record: &mut Record<'_>,
 ) -> Option<End> {
     let Heads { request, out: head, response } = heads;
-    let done = Exchange { edits, forward, request, head, progress, response, record }.run(incoming, write).await;
+    let upstreams = edits.downstream.pod.upstreams(edits.plan.cluster());
+    let exchange = Exchange { edits, forward, upstreams, request, head, progress, response, record };
+    let done = exchange.run(incoming, write).await;
     match done {
         Ok(delivered) => {
             record.code = heads.response.head.status;
@@ -173,7 +175,8 @@ async fn fail(
         Failure::ClientGone => Some(End::Reset),
         Failure::Refused(_) => Some(refuse(edits.downstream, reply, incoming.read, write).await),
         _ => {
-            let reply = Reply { edits: Some((edits, record.answered(&heads.out))), ..reply };
+            let headers = failure.lines();
+            let reply = Reply { headers: &headers, edits: Some((edits, record.answered(&heads.out))), ..reply };
             answer(edits.downstream, reply, &heads.request, incoming, write, progress).await
         }
     }

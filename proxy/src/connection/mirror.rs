@@ -5,17 +5,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use meshlet_routing::balance::Resource;
 use meshlet_routing::table::Cluster;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
 
+use super::Downstream;
 use super::attempt::is_open;
 use super::buffer::{Buffer, SIZE};
 use super::head::{NoHead, read_head};
 use super::pod::Pod;
 use super::worker::Worker;
-use super::{Downstream, upstream};
 use crate::protocol::http1::body::Body;
 use crate::protocol::http1::forward;
 use crate::protocol::http1::request::RequestHead;
@@ -95,17 +96,22 @@ struct Copy {
 impl Copy {
     /// Sends it to one endpoint. Whatever goes wrong, nobody is told.
     async fn run(&self) {
-        let Some(picked) = self.pod.pick(&self.cluster, None, self.worker.draw.next(), &[]) else { return };
-        let kept = self.pod.pool.take(picked.address).filter(|stream| self.idempotent || is_open(stream));
-        let mut stream = match kept {
-            Some(stream) => stream,
-            None => match upstream::connect(&self.pod.client.netns, self.worker.netns(), picked.address).await {
-                Ok(stream) => stream,
-                Err(error) => return tracing::debug!(cluster = &*self.cluster.name, %error, "sending a copy"),
+        let (upstreams, limits) = (self.pod.upstreams(&self.cluster.name), &*self.cluster.connection_pool);
+        let Some(picked) = upstreams.pick(&self.cluster, None, self.worker.draw.next(), &[]) else { return };
+        let kept = upstreams.pool.take(picked.address, Instant::now());
+        let mut upstream = match kept.filter(|kept| self.idempotent || is_open(&kept.stream)) {
+            Some(upstream) => upstream,
+            None => match upstreams.open(picked.address, limits, (&self.pod.client.netns, self.worker.netns())).await {
+                Ok(upstream) => upstream,
+                Err(failure) => return tracing::debug!(cluster = &*self.cluster.name, ?failure, "sending a copy"),
             },
         };
-        if self.exchange(&mut stream).await && !self.pod.is_closing() {
-            self.pod.pool.put(picked.address, stream, Instant::now());
+        let Some(_under_way) = upstreams.breakers().take(Resource::Requests, limits) else {
+            return upstreams.keep(picked.address, upstream, limits);
+        };
+        upstream.count_request();
+        if self.exchange(&mut upstream.stream).await && !self.pod.is_closing() {
+            upstreams.keep(picked.address, upstream, limits);
         }
     }
 

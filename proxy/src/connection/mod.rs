@@ -2,7 +2,7 @@
 //!
 //! [`workers`] are the threads, [`worker`] is what happens on one; [`accept`] takes a connection in the pod's network
 //! namespace, [`origin`] tells where it meant to go, [`detect`] what it speaks. Opaque bytes go to [`relay`]. HTTP goes
-//! round in [`http`]: [`head`] reads a request, [`route`] decides, [`edits`] changes heads, [`exchange`] finds an endpoint ([`pod`], [`pool`],
+//! round in [`http`]: [`head`] reads a request, [`route`] decides, [`edits`] changes heads, [`exchange`] finds an endpoint ([`pod`], [`upstreams`], [`pool`],
 //! [`upstream`]) and runs [`upload`] beside [`download`], [`answer`] speaks for the proxy itself when there is a [`failure`] or no route. [`report`] closes each.
 
 mod accept;
@@ -33,6 +33,7 @@ mod timestamp;
 mod tries;
 mod upload;
 mod upstream;
+mod upstreams;
 mod variables;
 mod worker;
 mod workers;
@@ -52,6 +53,7 @@ use tokio::net::TcpStream;
 
 use detect::Speaks;
 use pod::Pod;
+pub(crate) use upstreams::Common;
 use worker::Worker;
 pub(crate) use workers::Workers;
 
@@ -74,6 +76,8 @@ pub(crate) struct Client {
     pub(crate) table: Arc<ArcSwap<Table>>,
     /// The services it may be redirected for.
     pub(crate) services: Arc<ArcSwap<Services>>,
+    /// What its workers must agree on.
+    pub(crate) common: Common,
 }
 
 /// A network namespace to open sockets in.

@@ -2,19 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use meshlet_routing::balance::{Balance, Picked};
-use meshlet_routing::table::Cluster;
 use tokio::net::tcp::ReadHalf;
 use tokio::sync::Notify;
 
 use super::Client;
 use super::buffer::{Buffer, Buffers};
-use super::pool::Pool;
+use super::upstreams::Upstreams;
 
 /// How long a client may hold a connection without using it; Envoy's default.
 const IDLE_LIMIT: Duration = Duration::from_secs(3600);
@@ -22,16 +19,12 @@ const IDLE_LIMIT: Duration = Duration::from_secs(3600);
 /// How long a client may take to send its first request once its pod is closed.
 const FIRST_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long the balance of an unused cluster is remembered.
-const BALANCE_LIMIT: Duration = Duration::from_secs(3600);
-
 /// One pod's share of a worker: as in a sidecar, no pod sees another's connections or counts.
 pub(crate) struct Pod {
     /// Who it is.
     pub(crate) client: Arc<Client>,
-    /// Its idle connections to endpoints.
-    pub(crate) pool: Pool,
-    balances: RefCell<HashMap<Arc<str>, (Balance, Instant)>>,
+    /// By Envoy's name of the cluster.
+    upstreams: RefCell<HashMap<Arc<str>, Rc<Upstreams>>>,
     closing: Cell<bool>,
     /// Wakes everybody who waits for a client: to close, or to look at how long they have waited.
     wake: Notify,
@@ -39,32 +32,25 @@ pub(crate) struct Pod {
 
 impl Pod {
     pub(crate) fn new(client: Arc<Client>) -> Self {
-        Self {
-            client,
-            pool: Pool::default(),
-            balances: RefCell::default(),
-            closing: Cell::new(false),
-            wake: Notify::new(),
-        }
+        Self { client, upstreams: RefCell::default(), closing: Cell::new(false), wake: Notify::new() }
     }
 
-    /// Chooses an endpoint of the cluster for this pod.
-    pub(crate) fn pick(&self, cluster: &Cluster, key: Option<u64>, draw: u64, tried: &[SocketAddr]) -> Option<Picked> {
-        let mut balances = self.balances.borrow_mut();
-        if let Some((balance, used)) = balances.get_mut(&cluster.name) {
-            *used = Instant::now();
-            return balance.pick(cluster, key, draw, tried);
+    /// What is kept for a cluster.
+    pub(crate) fn upstreams(&self, cluster: &str) -> Rc<Upstreams> {
+        if let Some(upstreams) = self.upstreams.borrow().get(cluster) {
+            return Rc::clone(upstreams);
         }
-        let (balance, _) =
-            balances.entry(Arc::clone(&cluster.name)).or_insert_with(|| (Balance::new(), Instant::now()));
-        balance.pick(cluster, key, draw, tried)
+        let name: Arc<str> = cluster.into();
+        let upstreams = Rc::new(Upstreams::new(&self.client.common, &name));
+        self.upstreams.borrow_mut().insert(name, Rc::clone(&upstreams));
+        upstreams
     }
 
     /// No new connections, no further request on old ones; requests under way go on.
     pub(crate) fn close(&self) {
         self.closing.set(true);
         self.wake.notify_waiters();
-        self.pool.clear();
+        self.upstreams.borrow().values().for_each(|upstreams| upstreams.pool.clear());
     }
 
     /// Whether [`Self::close`] was called.
@@ -118,8 +104,9 @@ impl Pod {
 
     /// Drops what was not used for long.
     pub(crate) fn sweep(&self, now: Instant) {
-        self.pool.sweep(now);
-        self.balances.borrow_mut().retain(|_, (_, used)| now.duration_since(*used) < BALANCE_LIMIT);
+        // What a request under way holds is counted by others as well.
+        let is_kept = |upstreams: &mut Rc<Upstreams>| upstreams.sweep(now) || Rc::strong_count(upstreams) > 1;
+        self.upstreams.borrow_mut().retain(|_, upstreams| is_kept(upstreams));
         self.wake.notify_waiters();
     }
 }

@@ -1,26 +1,32 @@
-//! Idle connections of one pod to its endpoints, the last one used first: the others may grow old and go.
+//! Idle connections to the endpoints of a cluster, the last one used first: the others may grow old and go.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::net::TcpStream;
+
+use super::upstream::Upstream;
 
 /// Idle connections kept per endpoint.
 const MOST: usize = 128;
 
-/// How long one is kept.
-const IDLE_LIMIT: Duration = Duration::from_secs(60);
-
 #[derive(Debug)]
 struct Idle {
-    stream: TcpStream,
+    upstream: Upstream,
     since: Instant,
 }
 
-/// One pod's idle connections on one worker.
+impl Idle {
+    /// Whether a request can be sent on it, as far as the worker has been told.
+    fn is_good(&self, now: Instant) -> bool {
+        !self.upstream.is_stale(self.since, now) && is_quiet(&self.upstream.stream)
+    }
+}
+
+/// One pod's idle connections to one cluster on one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     idle: RefCell<HashMap<SocketAddr, Vec<Idle>>>,
@@ -28,27 +34,32 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// A connection to `address` that has not ended, as far as the worker has been told.
-    pub(crate) fn take(&self, address: SocketAddr) -> Option<TcpStream> {
+    pub(crate) fn take(&self, address: SocketAddr, now: Instant) -> Option<Upstream> {
         let mut idle = self.idle.borrow_mut();
         let stack = idle.get_mut(&address)?;
-        std::iter::from_fn(|| stack.pop()).find(|idle| is_quiet(&idle.stream)).map(|idle| idle.stream)
+        std::iter::from_fn(|| stack.pop()).find(|idle| idle.is_good(now)).map(|idle| idle.upstream)
     }
 
     /// Keeps a connection for the next request.
-    pub(crate) fn put(&self, address: SocketAddr, stream: TcpStream, now: Instant) {
+    pub(crate) fn put(&self, address: SocketAddr, upstream: Upstream, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         let stack = idle.entry(address).or_default();
         if stack.len() < MOST {
-            stack.push(Idle { stream, since: now });
+            stack.push(Idle { upstream, since: now });
         }
     }
 
     /// Closes what has ended or is too old, so that no endpoint waits for a close that it has asked for.
     pub(crate) fn sweep(&self, now: Instant) {
         self.idle.borrow_mut().retain(|_, stack| {
-            stack.retain(|idle| now.duration_since(idle.since) < IDLE_LIMIT && is_quiet(&idle.stream));
+            stack.retain(|idle| idle.is_good(now));
             !stack.is_empty()
         });
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.idle.borrow().is_empty()
     }
 
     /// Closes all.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use meshlet_routing::model::ConnectionPool;
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -38,7 +39,7 @@ pub(crate) async fn passthrough(
     let mut record = Record::new(downstream.accepted, PASSTHROUGH_CLUSTER, "");
     record.upstream = Some(address);
     let traffic = Traffic::default();
-    let end = match upstream::connect(&client.netns, worker.netns(), address).await {
+    let end = match upstream::connect(&client.netns, worker.netns(), address, &ConnectionPool::UNSET).await {
         Ok(mut stream) => {
             record.upstream_local = downstream.logs().then(|| stream.local_addr().ok()).flatten();
             let (mut up_read, mut up_write) = stream.split();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meshlet_routing::decide::{Dialled, Line, Outcome, Reason, Request, decide};
+use meshlet_routing::model::ConnectionPool;
 use meshlet_routing::table::{Cluster, Effects, RuleRef};
 
 use super::Client;
@@ -68,6 +69,16 @@ pub(crate) enum Target {
     Cluster(Arc<Cluster>, Option<u64>),
     /// To the address that was dialled.
     Dialled,
+}
+
+impl Target {
+    /// The limits on what a client may ask of it.
+    pub(crate) fn limits(&self) -> &ConnectionPool {
+        match self {
+            Self::Cluster(cluster, _) => &cluster.connection_pool,
+            Self::Dialled => &ConnectionPool::UNSET,
+        }
+    }
 }
 
 impl Plan {

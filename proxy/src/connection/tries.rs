@@ -4,9 +4,11 @@
 use std::future::pending;
 use std::time::Duration;
 
-use meshlet_routing::model::RetryPolicy;
+use meshlet_routing::balance::{Breakers, Resource};
+use meshlet_routing::model::{ConnectionPool, RetryPolicy};
 use meshlet_routing::retry::{self, Attempt};
 
+use super::flags::Flags;
 use super::upload::Progress;
 
 /// The tries of one request.
@@ -18,6 +20,8 @@ pub(crate) struct Tries<'t> {
     pub(crate) retries: u32,
     /// Over all of them.
     limit: Option<Duration>,
+    /// How many may be under way, of all requests of the pod to the cluster.
+    budget: (&'t Breakers, &'t ConnectionPool),
 }
 
 /// What follows a try that failed.
@@ -27,20 +31,40 @@ pub(crate) enum Next {
     Again,
     /// Nothing: another one would have followed, had there not been enough.
     UsedUp,
+    /// Nothing: as many are under way as may be.
+    Overflow,
     /// Nothing.
     Over,
 }
 
+impl Next {
+    /// How it shows.
+    pub(crate) fn flags(self) -> Flags {
+        match self {
+            Self::Again | Self::Over => Flags::NONE,
+            Self::UsedUp => Flags::URX,
+            Self::Overflow => Flags::UO,
+        }
+    }
+}
+
 impl<'t> Tries<'t> {
-    /// Before the first; `limit` is over all of them.
-    pub(crate) fn new(policy: Option<&'t RetryPolicy>, limit: Option<Duration>) -> Self {
-        Self { policy, retries: 0, limit }
+    /// Before the first; `limit` is over all of them, `budget` says how many may be under way beside others.
+    pub(crate) fn new(
+        policy: Option<&'t RetryPolicy>,
+        limit: Option<Duration>,
+        budget: (&'t Breakers, &'t ConnectionPool),
+    ) -> Self {
+        Self { policy, retries: 0, limit, budget }
     }
 
     /// What follows a try that ended so.
     pub(crate) fn after(&self, attempt: Attempt) -> Next {
         match self.policy {
-            Some(policy) if retry::retried(policy, self.retries, attempt) => Next::Again,
+            Some(policy) if retry::retried(policy, self.retries, attempt) => {
+                let (breakers, limits) = self.budget;
+                if breakers.is_full(Resource::Retries, limits) { Next::Overflow } else { Next::Again }
+            }
             Some(policy) if self.retries > 0 && retry::retried(policy, 0, attempt) => Next::UsedUp,
             _ => Next::Over,
         }

@@ -74,6 +74,12 @@ impl Breakers {
         Permit(Some((Arc::clone(self), resource)))
     }
 
+    /// Whether one more would be beyond the limit.
+    #[must_use]
+    pub fn is_full(&self, resource: Resource, pool: &ConnectionPool) -> bool {
+        resource.limit(pool).is_some_and(|limit| self.held(resource) >= limit.get())
+    }
+
     /// How many are held.
     #[must_use]
     pub fn held(&self, resource: Resource) -> u32 {

@@ -16,5 +16,5 @@ pub(super) fn drawn(table: &Table, forward: &Forward, draw: u32) -> Vec<Arc<Clus
         Target::Cluster(id) => Some(table.cluster(id)),
         Target::UnknownHost | Target::UnknownSubset => None,
     });
-    clusters.filter(|cluster| !cluster.original_destination && !cluster.endpoints.is_empty()).cloned().collect()
+    clusters.filter(|cluster| !cluster.original_destination && !cluster.is_empty()).cloned().collect()
 }

@@ -244,7 +244,7 @@ fn aimed<'t>(table: &'t Table, leg: Option<&Leg>) -> Result<&'t Arc<Cluster>, Re
         Target::UnknownSubset => return Err(no_cluster(Reason::UnknownSubset)),
         Target::Cluster(id) => table.cluster(id),
     };
-    if cluster.endpoints.is_empty() && !cluster.original_destination {
+    if cluster.is_empty() && !cluster.original_destination {
         return Err(Respond::new(503, "UH", b"no healthy upstream", Reason::NoHealthyEndpoint));
     }
     Ok(cluster)

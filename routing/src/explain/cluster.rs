@@ -78,7 +78,6 @@ pub struct PoolShown {
 impl PoolShown {
     /// `None` when nothing is set.
     pub(super) fn of(pool: &ConnectionPool) -> Option<Self> {
-        let idle = pool.http_idle.map(IdleTimeout::After).or(pool.tcp_idle);
         let shown = Self {
             max_connections: pool.max_connections.map(Into::into),
             max_pending_requests: pool.max_pending.map(Into::into),
@@ -86,7 +85,7 @@ impl PoolShown {
             max_requests_per_connection: pool.max_requests_per_connection.map(Into::into),
             max_retries: pool.max_retries.map(Into::into),
             connect_timeout_ms: pool.connect_timeout.map(millis),
-            idle_timeout_ms: idle.map(|idle| match idle {
+            idle_timeout_ms: pool.idle_timeout().map(|idle| match idle {
                 IdleTimeout::Never => 0,
                 IdleTimeout::After(idle) => millis(idle),
             }),

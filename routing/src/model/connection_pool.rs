@@ -31,12 +31,27 @@ pub struct ConnectionPool {
 }
 
 impl ConnectionPool {
-    /// How long a connection without requests is kept: HTTP's own limit, else the one for all of TCP, else an hour, which is
-    /// Envoy's (istio/istio@86c9f01 pilot/pkg/networking/core/cluster_traffic_policy.go, applyConnectionPool).
+    /// Sets nothing.
+    pub const UNSET: Self = Self {
+        max_connections: None,
+        connect_timeout: None,
+        keepalive: None,
+        max_connection_duration: None,
+        tcp_idle: None,
+        max_pending: None,
+        max_requests: None,
+        max_requests_per_connection: None,
+        max_retries: None,
+        http_idle: None,
+        use_client_protocol: false,
+    };
+
+    /// How long a connection without requests is kept: HTTP's own limit, else the one for all of TCP
+    /// (istio/istio@86c9f01 pilot/pkg/networking/core/cluster_traffic_policy.go, applyConnectionPool). `None`: as long as the
+    /// proxy likes, which is an hour in Envoy.
     #[must_use]
-    pub fn idle_timeout(&self) -> IdleTimeout {
-        let http = self.http_idle.map(IdleTimeout::After);
-        http.or(self.tcp_idle).unwrap_or(IdleTimeout::After(Duration::from_secs(3600)))
+    pub fn idle_timeout(&self) -> Option<IdleTimeout> {
+        self.http_idle.map(IdleTimeout::After).or(self.tcp_idle)
     }
 }
 

@@ -28,7 +28,7 @@ use meshlet_routing::model::{
 use meshlet_routing::table::{Scope, Table};
 use meshlet_routing::validate::validate;
 
-use super::{Client, Netns, Services, Workers};
+use super::{Client, Common, Netns, Services, Workers};
 use crate::settings::AccessLog;
 
 /// Nothing here takes this long.
@@ -268,6 +268,7 @@ pub(crate) fn client(protocol: Protocol, dialled: SocketAddr, endpoints: &[Socke
         netns: Netns::Current,
         table: Arc::new(ArcSwap::from_pointee(table(protocol, dialled, endpoints))),
         services: Arc::new(ArcSwap::from_pointee(services)),
+        common: Common::default(),
     })
 }
 
@@ -299,7 +300,8 @@ fn compiled<const N: usize>(rules: World, services: [Service; N]) -> Table {
 
 /// A service of the namespace `shop` with one port.
 fn service(name: &str, protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Service {
-    let endpoint = |address: &SocketAddr| Endpoint::new(*address);
+    let mut endpoints: Vec<Endpoint> = endpoints.iter().map(|address| Endpoint::new(*address)).collect();
+    endpoints.sort_by_key(|endpoint| endpoint.address);
     Service {
         object: ObjectRef { kind: Kind::Service, namespace: "shop".into(), name: name.into() },
         resolution: Resolution::Endpoints,
@@ -314,7 +316,7 @@ fn service(name: &str, protocol: Protocol, dialled: SocketAddr, endpoints: &[Soc
             number: dialled.port(),
             name: "http".into(),
             protocol,
-            endpoints: endpoints.iter().map(endpoint).collect(),
+            endpoints: endpoints.into(),
             names: Arc::default(),
         }],
         export_to: ExportTo::All,
