@@ -8,7 +8,7 @@ use super::routes::is_routed;
 use super::sight::{Clients, Sight};
 use super::{Findings, Level, code, list};
 use crate::model::{Hostname, Service, VirtualService};
-use crate::table::Lens;
+use crate::table::{Delegates, Lens, Unused};
 
 /// Rules, by their places, each with the namespaces of the clients that it owns a host for.
 type Owners = BTreeMap<usize, BTreeSet<Arc<str>>>;
@@ -95,9 +95,14 @@ impl Ownership {
     /// What was found.
     pub(super) fn find(&self, sight: &Sight<'_>, findings: &mut Findings) {
         let input = sight.input();
-        for (place, rule) in input.world.virtual_services.iter().enumerate().filter(|(_, rule)| rule.mesh) {
+        let delegates = Delegates::new(&input.world);
+        // Delegates own nothing and are seen by nobody but the roots that name them.
+        let rules = input.world.virtual_services.iter().enumerate();
+        for (place, rule) in rules.filter(|(_, rule)| rule.mesh && !rule.hosts.is_empty()) {
             self.conflicts(input, place, rule, findings);
-            self.never(sight, place, rule, findings);
+            let unused = delegates.unused(rule);
+            undelegated(input, rule, &unused, findings);
+            self.never(sight, place, rule, &unused, findings);
         }
     }
 
@@ -126,7 +131,14 @@ impl Ownership {
     }
 
     /// Rules whose conditions no client can meet.
-    fn never(&self, sight: &Sight<'_>, place: usize, rule: &VirtualService, findings: &mut Findings) {
+    fn never(
+        &self,
+        sight: &Sight<'_>,
+        place: usize,
+        rule: &VirtualService,
+        unused: &[Unused<'_>],
+        findings: &mut Findings,
+    ) {
         let input = sight.input();
         if !self.seen.contains(&place) {
             let problem = "is exported to nobody: no client sees the object";
@@ -135,7 +147,9 @@ impl Ownership {
         }
         let none = BTreeSet::new();
         let live = self.live.get(&place).unwrap_or(&none);
-        for (index, http) in rule.http.iter().enumerate().filter(|(index, _)| !live.contains(index)) {
+        let said = |index: &usize| unused.iter().any(|unused| unused.index == *index);
+        let dead = rule.http.iter().enumerate().filter(|(index, _)| !live.contains(index) && !said(index));
+        for (index, http) in dead {
             let path = format!("spec.http[{index}].match");
             let at = input.place(&rule.object, &path);
             if http.matches.iter().all(|entry| entry.gateways_list_mesh == Some(false)) {
@@ -149,6 +163,15 @@ impl Ownership {
             );
             findings.add(&code::NEVER_APPLIES, at, problem, "correct port, gateways, sourceNamespace or sourceLabels");
         }
+    }
+}
+
+/// Rules that hand their requests to a delegate that is not used.
+fn undelegated(input: &Input<'_>, rule: &VirtualService, unused: &[Unused<'_>], findings: &mut Findings) {
+    for unused in unused {
+        let path = format!("spec.http[{}].delegate", unused.index);
+        let remedy = "the rule is dropped: add the delegate, export it, or widen the root's match";
+        findings.add(&code::NEVER_APPLIES, input.place(&rule.object, &path), unused.message(), remedy);
     }
 }
 

@@ -92,6 +92,20 @@ pub struct RuleShown {
     pub name: Option<String>,
     #[serde(rename = "match")]
     pub entry: Option<usize>,
+    /// The rule of another object that this one stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delegate: Option<DelegateShown>,
+}
+
+/// A rule of a delegate.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "as those of a rule")]
+pub struct DelegateShown {
+    pub virtual_service: String,
+    pub index: usize,
+    #[serde(rename = "match")]
+    pub entry: Option<usize>,
 }
 
 /// A match that did not take the request.
@@ -261,7 +275,12 @@ impl fmt::Display for KeyShown {
 impl RuleShown {
     pub(super) fn new(rule: &RuleRef) -> Self {
         let name = (!rule.name.is_empty()).then(|| rule.name.to_string());
-        Self { kind: "http", index: rule.index, name, entry: rule.entry }
+        let delegate = rule.delegate.as_ref().map(|delegate| DelegateShown {
+            virtual_service: delegate.virtual_service.to_string(),
+            index: delegate.index,
+            entry: delegate.entry,
+        });
+        Self { kind: "http", index: rule.index, name, entry: rule.entry, delegate }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::LoserShown;
 use crate::decide::without_port;
 use crate::model::{DestinationRule, ExportTo, HostPattern, Hostname, ObjectRef, VirtualService, World};
-use crate::table::View;
+use crate::table::{Undelegated, View};
 
 /// For a client that is not captured: everything that concerns the host.
 pub(super) fn of_native(world: &World, host: &str, namespace: &str) -> Vec<LoserShown> {
@@ -32,6 +32,9 @@ pub(super) fn of_captured(
     let host = host.unwrap_or(&literal);
     let mut losers: Vec<LoserShown> =
         world.virtual_services.iter().filter_map(|rule| passed_over(view, rule, host, owner)).collect();
+    losers.extend(
+        view.virtual_services().iter().filter(|rule| owns(rule, host)).flat_map(|rule| undelegated(view, rule)),
+    );
     let service_namespace = view.service(host).map_or("", |service| &service.namespace);
     let used = view.policy(host, service_namespace).rules;
     let unused = |rule: &&DestinationRule| rule.host.covers(host) && !used.contains(&&rule.object);
@@ -58,6 +61,20 @@ fn concerned(world: &World, host: &str, namespace: &str) -> Option<Hostname> {
 
 fn owns(rule: &VirtualService, host: &Hostname) -> bool {
     rule.hosts.iter().any(|pattern| pattern.covers(host))
+}
+
+/// Delegates that a rule names and that are not used.
+fn undelegated(view: &View<'_>, root: &VirtualService) -> Vec<LoserShown> {
+    let unused = view.delegates.unused(root).into_iter().map(|unused| {
+        let reason = match unused.because {
+            Undelegated::NotFound => "DelegateNotFound",
+            Undelegated::NotExported => "DelegateNotExported",
+            Undelegated::Outside => "DelegateOutsideRoot",
+        };
+        let message = format!("{} rule {} is dropped: {}", root.object, unused.index, unused.message());
+        LoserShown { object: format!("VirtualService {}/{}", unused.namespace, unused.name), reason, message }
+    });
+    unused.collect()
 }
 
 fn passed_over(view: &View<'_>, rule: &VirtualService, host: &Hostname, owner: Option<&str>) -> Option<LoserShown> {

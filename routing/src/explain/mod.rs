@@ -19,8 +19,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use answer::{
-    Answered, CaptureShown, ClientShown, Destination, Explanation, Judged, KeyShown, LoadBalancerShown, LoserShown,
-    Pick, RequestShown, RuleShown, ServiceShown, Skipped,
+    Answered, CaptureShown, ClientShown, DelegateShown, Destination, Explanation, Judged, KeyShown, LoadBalancerShown,
+    LoserShown, Pick, RequestShown, RuleShown, ServiceShown, Skipped,
 };
 pub use asked::{Asked, Unanswerable, Who, Written};
 pub use capture::Capture;

@@ -59,6 +59,8 @@ pub enum HttpAction {
         namespace: Arc<str>,
         /// Its name.
         name: Arc<str>,
+        /// `directResponse` beside it: takes the place of the delegate's destinations.
+        answer: Option<DirectResponse>,
     },
 }
 

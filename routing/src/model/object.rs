@@ -49,6 +49,14 @@ pub struct ObjectRef {
     pub name: Arc<str>,
 }
 
+impl ObjectRef {
+    /// `namespace/name`.
+    #[must_use]
+    pub fn qualified_name(&self) -> Arc<str> {
+        format!("{}/{}", self.namespace, self.name).into()
+    }
+}
+
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.namespace.is_empty() {

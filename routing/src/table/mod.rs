@@ -6,6 +6,7 @@
 mod action;
 mod by_host;
 mod clusters;
+mod delegation;
 mod destination_rules;
 mod domains;
 mod effects;
@@ -32,6 +33,7 @@ pub(crate) use action::{Action, Forward};
 pub(crate) use by_host::ByHost;
 use clusters::ClusterTable;
 pub use clusters::{Cluster, ClusterId, Target};
+pub(crate) use delegation::{Delegates, Undelegated, Unused};
 pub use effects::Effects;
 pub(crate) use lens::{Lens, look_each};
 pub(crate) use mirrors::MirrorLeg;
@@ -75,7 +77,7 @@ impl Scope {
 }
 
 /// Which rule decided; shared by every request that it takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleRef {
     /// `namespace/name` of the VirtualService; `None` for a service's default route.
     pub virtual_service: Option<Arc<str>>,
@@ -85,6 +87,19 @@ pub struct RuleRef {
     pub entry: Option<usize>,
     /// Envoy's route name: the rule's own, joined with the match's by a dot; `default` for a default route; else empty.
     pub name: Arc<str>,
+    /// The rule of another object that it stands for.
+    pub delegate: Option<DelegateRef>,
+}
+
+/// A rule of a delegate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DelegateRef {
+    /// `namespace/name` of the VirtualService.
+    pub virtual_service: Arc<str>,
+    /// Position in its `spec.http`.
+    pub index: usize,
+    /// Position in that rule's `match`; `None` when it has none.
+    pub entry: Option<usize>,
 }
 
 /// Everything one scope's requests are decided by.

@@ -129,7 +129,7 @@ pub(super) fn visible_alias(alias: &Alias, scope: &Scope, sidecar: Option<&Sidec
 fn destinations<'w>(rule: &'w VirtualService, world: &'w World) -> Vec<&'w Hostname> {
     let mut found = own_destinations(rule);
     for http in &rule.http {
-        if let HttpAction::Delegate { namespace, name } = &http.action {
+        if let HttpAction::Delegate { namespace, name, .. } = &http.action {
             let named = |other: &&VirtualService| other.object.namespace == *namespace && other.object.name == *name;
             found.extend(world.virtual_services.iter().find(named).into_iter().flat_map(own_destinations));
         }

@@ -2,6 +2,7 @@
 
 use super::Scope;
 use super::by_host::ByHost;
+use super::delegation::Delegates;
 use super::destination_rules::{self, Policy, PolicyIndex};
 use super::registry::{Registry, visible_alias};
 use super::sidecars;
@@ -18,7 +19,9 @@ pub(crate) struct View<'w> {
     /// What the scope imports; `None`: everything.
     sidecar: Option<&'w Sidecar>,
     registry: Registry<'w>,
-    /// Mesh-bound and visible, strongest first.
+    /// What rules may hand their requests to.
+    pub(crate) delegates: Delegates<'w>,
+    /// Mesh-bound and visible, strongest first; delegates are nobody's own.
     virtual_services: Vec<&'w VirtualService>,
     /// Places in `virtual_services` by the hosts they list.
     owners: ByHost<'w, usize>,
@@ -31,7 +34,8 @@ impl<'w> View<'w> {
         let mut virtual_services: Vec<&VirtualService> = world
             .virtual_services
             .iter()
-            .filter(|rule| rule.mesh && rule.export_to.reaches(&scope.namespace) && imports(sidecar, scope, rule))
+            .filter(|rule| rule.mesh && !rule.hosts.is_empty() && rule.export_to.reaches(&scope.namespace))
+            .filter(|rule| imports(sidecar, scope, rule))
             .collect();
         virtual_services
             .sort_by_key(|rule| (visibility(rule, scope), &rule.created, &rule.object.name, &rule.object.namespace));
@@ -44,6 +48,7 @@ impl<'w> View<'w> {
             mesh: &world.mesh,
             sidecar,
             registry: Registry::new(world, scope, sidecar, &virtual_services),
+            delegates: Delegates::new(world),
             virtual_services,
             owners,
             destination_rules: PolicyIndex::new(&world.destination_rules),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::RuleRef;
 use super::action::{Action, Forward};
 use super::clusters::Clusters;
+use super::delegation::Placed;
 use super::effects::Effects;
 use super::rules::View;
 use super::targets::Targets;
+use super::{DelegateRef, RuleRef};
 use crate::decide::Reason;
 use crate::model::{
     FaultInjection, HashKey, HeaderMatch, Hostname, HttpMatch, HttpRule, Protocol, QueryMatch, Service, ServicePort,
@@ -99,19 +100,19 @@ pub(super) fn of_service(
 
 /// The routes of one rule for a client on a port. `None` when all of them drop out by their static conditions: such a rule
 /// counts as absent, it does not answer 404.
-pub(super) fn of_rule(
-    view: &View<'_>,
+pub(super) fn of_rule<'w>(
+    view: &View<'w>,
     clusters: &mut Clusters<'_, '_>,
-    rule: &VirtualService,
+    rule: &'w VirtualService,
     port: u16,
 ) -> Option<VirtualHost> {
     let mut routes = Vec::new();
-    for (index, http) in rule.http.iter().enumerate() {
-        let entries = live(view, http, port);
-        let action = if entries.is_empty() { None } else { Action::new(clusters, http, port) };
+    for placed in view.delegates.placed(rule) {
+        let entries = live(view, &placed.rule, port);
+        let action = if entries.is_empty() { None } else { Action::new(clusters, &placed.rule, port) };
         let Some(action) = action.map(Arc::new) else { continue };
         for entry in entries {
-            let route = route(rule, index, http, entry, &action);
+            let route = route(rule, &placed, entry, &action);
             let last = route.takes_all();
             routes.push(route);
             if last {
@@ -135,18 +136,23 @@ pub(super) fn live<'r>(view: &View<'_>, http: &'r HttpRule, port: u16) -> Vec<Op
 
 fn route(
     rule: &VirtualService,
-    index: usize,
-    http: &HttpRule,
+    placed: &Placed<'_>,
     entry: Option<(usize, &HttpMatch)>,
     action: &Arc<Action>,
 ) -> Route {
-    let names = [http.name.as_deref(), entry.and_then(|(_, entry)| entry.name.as_deref())];
+    let names = [placed.rule.name.as_deref(), entry.and_then(|(_, entry)| entry.name.as_deref())];
     let name: Vec<&str> = names.into_iter().flatten().collect();
+    let entries = placed.entries(entry.map(|(number, _)| number));
     let rule = RuleRef {
-        virtual_service: Some(format!("{}/{}", rule.object.namespace, rule.object.name).into()),
-        index,
-        entry: entry.map(|(number, _)| number),
+        virtual_service: Some(rule.object.qualified_name()),
+        index: placed.index,
+        entry: entries.root,
         name: name.join(".").into(),
+        delegate: placed.delegated.as_ref().map(|delegated| DelegateRef {
+            virtual_service: delegated.by.object.qualified_name(),
+            index: delegated.index,
+            entry: entries.delegate,
+        }),
     };
     let condition = entry.map(|(_, entry)| RouteMatch {
         uri: entry.uri.clone(),
@@ -158,7 +164,7 @@ fn route(
         without_headers: entry.without_headers.clone(),
         query_params: entry.query_params.clone(),
     });
-    let (action, fault) = (Arc::clone(action), http.fault);
+    let (action, fault) = (Arc::clone(action), placed.rule.fault);
     Route { rule: Arc::new(rule), condition, action, fault, reason: Reason::VirtualServiceRule }
 }
 
@@ -186,7 +192,13 @@ fn default_route(clusters: &mut Clusters<'_, '_>, service: &Service, port: &Serv
     let effects = Arc::new(Effects::of_default(!keys.is_empty()));
     let targets = Targets::sole(service.host.clone(), port.number, target, effects);
     let route = Route {
-        rule: Arc::new(RuleRef { virtual_service: None, index: 0, entry: None, name: "default".into() }),
+        rule: Arc::new(RuleRef {
+            virtual_service: None,
+            index: 0,
+            entry: None,
+            name: "default".into(),
+            delegate: None,
+        }),
         condition: None,
         action: Arc::new(Action::Forward(Forward::plain(targets, keys))),
         fault: FaultInjection::default(),

@@ -14,13 +14,6 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<VirtualSer
     let hosts = spec.texts("hosts");
     let gateways = spec.texts("gateways");
     let mesh = gateways.is_empty() || gateways.iter().any(|(_, name)| *name == "mesh");
-    if hosts.is_empty() {
-        report.error(
-            "spec.hosts",
-            "is empty",
-            "name the hosts whose traffic it routes (delegates are not honoured by this version)",
-        );
-    }
     for (path, host) in &hosts {
         if *host == "*" && mesh {
             report.error(
@@ -33,6 +26,9 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<VirtualSer
     let rules = spec.objects("http");
     if rules.is_empty() && !spec.has("tcp") && !spec.has("tls") {
         report.error("spec.http", "is empty", "add a route");
+    }
+    if hosts.is_empty() {
+        delegate(&spec, &rules);
     }
     let http = rules.iter().filter_map(|rule| http::read(rule, object)).collect();
     spec.not_honoured(&["tcp", "tls"]);
@@ -48,4 +44,17 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<VirtualSer
         export_to,
         http,
     })
+}
+
+/// Without hosts it is a delegate, which routes for the roots that name it and on nobody else's behalf
+/// (istio/istio@86c9f01 pkg/config/validation/validation.go, ValidateVirtualService).
+fn delegate(spec: &Fields<'_>, rules: &[Fields<'_>]) {
+    for key in ["gateways", "tls", "tcp"].into_iter().filter(|key| spec.has(key)) {
+        let problem = "means nothing in an object without hosts, which is a delegate";
+        spec.report().error(&spec.path(key), problem, "remove it, or name hosts");
+    }
+    for rule in rules.iter().filter(|rule| rule.has("delegate")) {
+        let problem = "stands in an object without hosts, which is a delegate itself";
+        rule.report().error(&rule.path("delegate"), problem, "delegate from a root alone, or name hosts");
+    }
 }

@@ -2,12 +2,14 @@
 //! that it holds us to, `s3_5_…`, or `q…` where the statement is a quirk of the code.
 
 mod ask;
+mod explained;
 mod places;
 mod s1_2_mirrors;
 mod s1_6_destination_rules;
 mod s2_7_broken_destinations;
 mod s3_10_cors;
 mod s3_11_weights;
+mod s3_12_delegation;
 mod s3_1_evaluation;
 mod s3_2_string_matching;
 mod s3_3_presence;

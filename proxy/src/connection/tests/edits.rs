@@ -43,7 +43,7 @@ fn list(remove: &[&str], set: &[(&str, &str)], add: &[(&str, &str)]) -> HeaderEd
 }
 
 fn plan(path: Option<&str>, response_lines: Vec<(&'static str, String)>, effects: Effects) -> Plan {
-    let rule = RuleRef { virtual_service: None, index: 0, entry: None, name: "canary".into() };
+    let rule = RuleRef { name: "canary".into(), ..RuleRef::default() };
     let path = path.map(str::to_owned);
     Plan {
         delay: None,
@@ -229,7 +229,8 @@ fn given_an_answer_of_the_proxys_own_then_the_routes_operations_apply() {
 #[test]
 fn given_a_request_then_its_json_line_has_istios_keys_and_ours() {
     let (downstream, mut plan) = (downstream(), plan(None, vec![], Effects::default()));
-    let rule = RuleRef { virtual_service: Some("shop/echo".into()), index: 1, entry: None, name: "canary".into() };
+    let rule =
+        RuleRef { virtual_service: Some("shop/echo".into()), index: 1, name: "canary".into(), ..RuleRef::default() };
     plan.rule = Some(Arc::new(rule));
     let started = Instant::now();
     let mut record = Record::new(started, plan.cluster(), plan.route());

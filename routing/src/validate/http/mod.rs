@@ -1,6 +1,7 @@
 //! `spec.http` of a VirtualService: [`rule`] reads one entry, the others a part of it each.
 
 mod cors;
+mod delegate;
 mod direct_response;
 mod fault_injection;
 mod headers;

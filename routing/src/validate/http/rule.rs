@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::fields::Fields;
 use super::super::{duration, split};
-use super::{cors, direct_response, fault_injection, headers, matches, mirrors, redirect, retries, rewrite};
+use super::{cors, delegate, direct_response, fault_injection, headers, matches, mirrors, redirect, retries, rewrite};
 use crate::model::{HttpAction, HttpRule, ObjectRef};
 
 pub(in crate::validate) fn read(rule: &Fields<'_>, object: &ObjectRef) -> Option<HttpRule> {
@@ -22,11 +22,11 @@ pub(in crate::validate) fn read(rule: &Fields<'_>, object: &ObjectRef) -> Option
     Some(HttpRule { name, matches, action: action?, rewrite, timeout, retries, fault, mirrors, cors, headers })
 }
 
-/// Exactly one of `route`, `redirect` and `directResponse`, and nothing beside an answer that only makes sense for what is
+/// Exactly one of `route`, `redirect`, `directResponse` and `delegate`, and nothing beside an answer that only makes sense for what is
 /// sent on (istio/istio@86c9f01 pkg/config/validation/virtualservice.go, validateHTTPRouteConflict).
 fn action(rule: &Fields<'_>, object: &ObjectRef) -> Option<HttpAction> {
-    if rule.has("delegate") {
-        rule.report().error(&rule.path("delegate"), "is not honoured by this version", "use route, or remove the rule");
+    if let Some(fields) = rule.object("delegate") {
+        return Some(delegate::read(rule, &fields, object));
     }
     let routes = rule.objects("route");
     let split = split::read(rule, &routes, object, headers::of_destination);
@@ -36,7 +36,7 @@ fn action(rule: &Fields<'_>, object: &ObjectRef) -> Option<HttpAction> {
     let kind = if redirect.is_some() { "redirect" } else { "directResponse" };
     if redirect.is_some() || answer.is_some() {
         beside(rule, kind, !routes.is_empty());
-    } else if routes.is_empty() && !["redirect", "directResponse", "delegate"].iter().any(|key| rule.has(key)) {
+    } else if routes.is_empty() && !["redirect", "directResponse"].iter().any(|key| rule.has(key)) {
         rule.report().error(&rule.path("route"), "is empty", "add a destination, a redirect or a directResponse");
     }
     match (redirect, answered) {
