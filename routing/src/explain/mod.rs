@@ -7,10 +7,10 @@ mod answer;
 mod asked;
 mod capture;
 mod cluster;
+mod heads;
 mod losers;
 mod policy;
 mod rules;
-mod sent;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -28,7 +28,7 @@ pub use cluster::{OutlierShown, PlaceShown, PoolShown};
 pub use policy::{AbortShown, DelayShown, FaultShown, MirrorShown, PolicyShown, RetriesShown};
 pub use url::{Header, Url};
 
-use sent::Sent;
+use heads::Heads;
 
 use crate::balance::{Balance, mix};
 use crate::decide::{Dialled, Outcome, Reason, Request, Selected, decide, normalize_path, select, without_port};
@@ -230,6 +230,8 @@ impl Explanation {
             self.policy = PolicyShown::new(route);
         }
         let draw = u32::try_from(mix(seed) >> 32).unwrap_or(0);
+        let pod = self.client.pod.clone();
+        let heads = |route, cluster| Heads { request, dialled, pod: pod.as_ref(), route, cluster };
         match decide(table, dialled, request, draw).outcome {
             Outcome::Passthrough(reason) => self.passes(reason.as_str(), "proxy"),
             Outcome::Respond(respond) => {
@@ -239,14 +241,13 @@ impl Explanation {
                 self.response = Some(Answered {
                     status: respond.status,
                     flag: respond.flag,
-                    headers: respond.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+                    headers: heads(respond.rule.map_or("", |rule| &*rule.name), "").answered(&respond),
                     body: String::from_utf8_lossy(respond.body).into_owned(),
                 });
             }
             Outcome::Route(route) => {
                 (self.verdict, self.reason) = ("route", route.reason.as_str());
-                let pod = self.client.pod.clone();
-                self.request = Some(Sent { request, dialled, pod: pod.as_ref(), route: &route }.shown());
+                self.request = Some(heads(&*route.rule.name, &*route.cluster.name).sent(&route));
                 let picked = Balance::new().pick(route.cluster, route.key, mix(seed.wrapping_add(1)), &[]);
                 let hashed = route.cluster.load_balancer.hash_key().is_some();
                 let pod =

@@ -251,3 +251,17 @@ fn given_rewrites_and_operations_on_headers_then_the_request_is_shown_as_it_is_s
         ]
     );
 }
+
+#[test]
+fn given_an_answer_of_the_proxys_own_then_operations_on_responses_are_done_to_it() {
+    let rule = virtual_service(
+        "shop",
+        "web",
+        "{hosts: [web], http: [
+          {name: gone, directResponse: {status: 410}, headers: {response: {
+             set: {x-said: '%RESPONSE_CODE% to %REQ(x-user)%', x-route: '%ROUTE_NAME%'}, add: {x-more: '%RESP(x-none)%'}}}}]}",
+    );
+    let response = ask(&rule, &[("x-user", b"alice")]).response.expect("a response");
+    let shown: Vec<(&str, &str)> = response.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    assert_eq!(shown, [("x-route", "gone"), ("x-said", "410 to alice")]);
+}

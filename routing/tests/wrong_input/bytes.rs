@@ -156,3 +156,46 @@ proptest! {
         everything(&text[..end.index(text.len())].iter().collect::<String>());
     }
 }
+
+/// A test file is read, or every fault of it has a place in the text.
+fn cases_are_read_or_refused(text: &str) {
+    if let Err(faults) = meshlet_routing::cases::parse("cases.yaml", text) {
+        assert!(!faults.is_empty());
+        let last = u64::try_from(text.lines().count()).expect("few lines") + 1;
+        for fault in faults {
+            let line = fault.source.line;
+            assert!((1..=last.max(1)).contains(&line) && fault.source.column >= 1, "{text:?}: {fault:?}");
+        }
+    }
+}
+
+const CASES: &str = "
+manifests: [a.yaml]
+client: {namespace: shop, labels: {app: web}}
+cases:
+- name: x
+  requests: [{url: 'http://a:80/b?c', method: [GET, PUT], headers: {x-a: [b, c]}, dst: 10.0.0.1}]
+  seed: 3
+  expect: {rule: {index: 1, name: y}, destinations: [{subset: v1, share: 10%, endpoints: 2}], timeout: 2s, notUsed: [X]}
+  not: {fault: {delay: 5s}, response: {headers: {location: null}}}
+";
+
+#[test]
+fn given_a_test_file_with_a_part_cut_out_or_doubled_then_it_is_read_or_refused_with_a_place() {
+    let ends: Vec<usize> = CASES.char_indices().map(|(at, _)| at).collect();
+    for (number, from) in ends.iter().enumerate() {
+        for to in ends.iter().skip(number).step_by(7) {
+            cases_are_read_or_refused(&format!("{}{}", &CASES[..*from], &CASES[*to..]));
+        }
+        cases_are_read_or_refused(&format!("{}{}", &CASES[..*from], &CASES[from.saturating_sub(9)..]));
+    }
+}
+
+proptest! {
+    #[test]
+    fn given_any_text_as_a_test_file_then_it_is_read_or_refused_with_a_place(text in any::<String>(), at in any::<Index>()) {
+        cases_are_read_or_refused(&text);
+        let at = at.index(CASES.len());
+        cases_are_read_or_refused(&format!("{}{text}{}", &CASES[..at], &CASES[at..]));
+    }
+}
