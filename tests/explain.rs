@@ -2,24 +2,11 @@
 
 use std::process::Command;
 
-use harness::{Node, binary, mesh_rule};
+use harness::{Node, binary, explain, mesh_rule};
 use meshlet_sandbox::HttpCall;
 use serde_json::Value;
 
 const URL: &str = "http://httpping-without-sidecar:8080";
-
-/// The explanation of a call from a pod, by the manifests that the daemon runs on.
-fn explain(node: &Node, pod: &str, call: &HttpCall) -> Value {
-    let mut command = Command::new(binary());
-    command.args(["explain", &format!("infra-jinsu-lab/{pod}"), "-o", "json", "-f"]).arg(node.sandbox.manifests());
-    command.args(["--to", &format!("{URL}{}", call.path), "-X", &call.method, "-H", &format!("host: {}", call.host)]);
-    for (name, value) in &call.headers {
-        command.args(["-H", &format!("{name}: {value}")]);
-    }
-    let output = command.output().expect("meshlet explain ran");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("JSON")
-}
 
 /// What the daemon says of the same request.
 fn asked_of_the_daemon(node: &Node, pod: &str, flags: &[&str]) -> (Option<i32>, String, String) {

@@ -1,7 +1,9 @@
 //! A node with the founding experiment's pods and the built daemon running: what every node test starts from.
 
+mod explain;
 mod node;
 mod shares;
 
+pub use explain::explain;
 pub use node::{Node, SERVICE_PORT, binary, daemon_command, mesh_rule, sandbox};
 pub use shares::{Shares, assert_share};
