@@ -76,6 +76,7 @@ impl Node {
         kernel: Kernel,
         workers: Workers,
     ) -> anyhow::Result<Self> {
+        let mesh = anyhow::Context::context(settings.mesh.read(), "--mesh-config: correct it, or leave it out")?;
         let wake = Arc::new(Notify::new());
         let mut watch = Watch::new(Arc::clone(&wake));
         for path in &settings.filename {
@@ -88,7 +89,7 @@ impl Node {
         Ok(Self {
             name: settings.node_name(),
             own_netns: Netns::own()?.inode(),
-            files: Files::new(settings.filename.clone()),
+            files: Files::new(mesh, settings.filename.clone()),
             settings,
             cgroup_root,
             held,

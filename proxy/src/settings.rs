@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use crate::command::mesh::MeshArgs;
 use crate::kernel::FailurePolicy;
 
 /// `meshlet run`.
@@ -21,6 +22,8 @@ pub(crate) struct RunArgs {
         required = true
     )]
     pub(crate) filename: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) mesh: MeshArgs,
     /// Name of this node: pods with this spec.nodeName, or with none, are its own. Default: $NODE_NAME, else the host name.
     #[arg(long, value_name = "NAME", env = "MESHLET_NODE")]
     pub(crate) node: Option<String>,

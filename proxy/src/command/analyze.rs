@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{ArgAction, Args, ValueEnum};
-use meshlet_routing::analyze::{Analysis, CODES, Code, Finding, Level, Suppression, analyze};
+use meshlet_routing::analyze::{Analysis, CODES, Code, Finding, Level, Suppression, analyze_in};
 use serde::Serialize;
 
+use super::mesh::MeshArgs;
 use super::print::{json, print, yaml};
 use super::{DATA, FINDINGS};
 use crate::snapshot::read;
@@ -46,6 +47,8 @@ pub(crate) struct AnalyzeArgs {
     /// Exit with 79 from this level on.
     #[arg(long, value_enum, default_value_t = Threshold::Error)]
     failure_threshold: Threshold,
+    #[command(flatten)]
+    mesh: MeshArgs,
     /// How to print the findings.
     #[arg(short = 'o', long, value_enum, default_value_t = Output::Log)]
     output: Output,
@@ -116,11 +119,12 @@ pub(crate) fn run(arguments: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     if let Some(missing) = roots.iter().find(|root| !root.exists()) {
         bail!("{}: cannot be read: name a file or a folder that exists", missing.display());
     }
+    let Some(mesh) = arguments.mesh.read() else { return Ok(ExitCode::from(DATA)) };
     let (texts, unreadable) = texts(&roots);
     for (file, problem) in &unreadable {
         eprintln!("meshlet: {file}: {problem}; the other files are analyzed");
     }
-    let mut analysis = analyze(texts.iter().map(|(file, text)| (&**file, &**text)));
+    let mut analysis = analyze_in(mesh, texts.iter().map(|(file, text)| (&**file, &**text)));
     let failed = !unreadable.is_empty() || analysis.objects == 0 && !analysis.findings.is_empty();
     analysis.findings.retain(|finding| !arguments.suppress.iter().any(|suppression| suppression.covers(finding)));
     print(&render(&analysis, arguments.output)?)?;

@@ -2,16 +2,19 @@
 
 use std::path::PathBuf;
 
-use crate::snapshot::read::Files;
 use anyhow::Context as _;
 
+use super::mesh::MeshArgs;
+use crate::snapshot::read::Files;
+
 /// Files and folders, read; what is wrong with them goes to stderr. `None` when nothing could be.
-pub(crate) fn read(paths: Vec<PathBuf>) -> anyhow::Result<Option<Files>> {
+pub(crate) fn read(mesh: &MeshArgs, paths: Vec<PathBuf>) -> anyhow::Result<Option<Files>> {
     for path in &paths {
         std::fs::metadata(path)
             .with_context(|| format!("-f {}: name a file or a folder that exists", path.display()))?;
     }
-    let mut files = Files::new(paths);
+    let Some(mesh) = mesh.read() else { return Ok(None) };
+    let mut files = Files::new(mesh, paths);
     let (_, faults) = files.read().unwrap_or_default();
     for fault in &faults {
         eprintln!("{fault}");

@@ -5,6 +5,7 @@ mod colour;
 pub(crate) mod demo;
 pub(crate) mod explain;
 mod manifests;
+pub(crate) mod mesh;
 mod print;
 pub(crate) mod run;
 pub(crate) mod test;

@@ -46,7 +46,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use meshlet_routing::decide::Dialled;
+use meshlet_routing::decide::{Dialled, refusal};
 use meshlet_routing::model::Protocol;
 use meshlet_routing::table::Table;
 use tokio::net::TcpStream;
@@ -112,12 +112,16 @@ pub(crate) enum End {
 /// Serves one connection to its end.
 async fn serve(downstream: &Downstream, stream: &mut TcpStream) -> End {
     let (mut read, mut write) = stream.split();
-    let treatment = downstream.pod.client.table.load().treatment(downstream.dialled);
-    if matches!(treatment, Protocol::Tcp | Protocol::Tls) {
+    let (table, dialled) = (downstream.pod.client.table.load_full(), downstream.dialled);
+    if matches!(table.treatment(dialled), Protocol::Tcp | Protocol::Tls) {
+        if refusal(&table, dialled, false).is_some() {
+            return End::Clean;
+        }
         return relay::passthrough(downstream, &mut read, &mut write, None).await;
     }
     match detect::detect(&downstream.worker, &downstream.pod, &mut read).await {
         None => End::Clean,
+        Some(speaks) if refusal(&table, dialled, matches!(speaks, Speaks::Http(_))).is_some() => End::Clean,
         Some(Speaks::Opaque(first)) => relay::passthrough(downstream, &mut read, &mut write, Some(first)).await,
         Some(Speaks::Http(first)) => http::serve(downstream, &mut read, &mut write, first).await,
     }

@@ -10,7 +10,7 @@ use std::time::UNIX_EPOCH;
 use meshlet_routing::fault::{Fault, Severity};
 use meshlet_routing::inventory::{Change, Inventory};
 use meshlet_routing::manifest::{self, Manifest};
-use meshlet_routing::model::{ObjectRef, World};
+use meshlet_routing::model::{MeshConfig, ObjectRef, World};
 use meshlet_routing::validate::validate;
 use serde::Serialize;
 
@@ -42,9 +42,9 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Files and folders to read; nothing is read yet.
-    pub(crate) fn new(roots: Vec<PathBuf>) -> Self {
-        Self { roots, ..Self::default() }
+    /// Files and folders to read in a mesh that is configured so; nothing is read yet.
+    pub(crate) fn new(mesh: MeshConfig, roots: Vec<PathBuf>) -> Self {
+        Self { roots, inventory: Inventory::new(mesh), ..Self::default() }
     }
 
     /// The files behind the objects in force.

@@ -9,9 +9,6 @@ use super::{Findings, code, list};
 use crate::model::{DestinationRule, HostPattern, Labels, ObjectRef, Service};
 use crate::table::Lens;
 
-/// Where rules of last resort live.
-const ROOT_NAMESPACE: &str = "istio-system";
-
 /// Rules of which some client uses some part.
 #[derive(Default)]
 pub(super) struct Used(BTreeSet<ObjectRef>);
@@ -39,10 +36,11 @@ pub(super) fn find(sight: &Sight<'_>, used: &Used, findings: &mut Findings) {
         if !consulted(input, rule, &services) {
             let homes: BTreeSet<&Arc<str>> = services.iter().map(|service| &service.namespace).collect();
             let problem = format!(
-                "nobody looks for a rule for {} in namespace {}: it is neither the service's ({}) nor {ROOT_NAMESPACE}, and no captured pod lives there",
+                "nobody looks for a rule for {} in namespace {}: it is neither the service's ({}) nor {}, and no captured pod lives there",
                 rule.host,
                 rule.object.namespace,
-                list(homes)
+                list(homes),
+                input.world.mesh.root_namespace
             );
             let place = input.place(&rule.object, "metadata.namespace");
             findings.add(&code::NAMESPACE_NOT_CONSULTED, place, problem, "move the object to the service's namespace");
@@ -69,7 +67,7 @@ fn exported(sight: &Sight<'_>, rule: &DestinationRule) -> bool {
 /// Whether the rule's namespace is a client's, as far as captured pods are known, a service's, or the root namespace.
 fn consulted(input: &Input<'_>, rule: &DestinationRule, services: &[&Service]) -> bool {
     let home = &rule.object.namespace;
-    &**home == ROOT_NAMESPACE
+    *home == input.world.mesh.root_namespace
         || input.captured.contains(home)
         || services.iter().any(|service| service.namespace == *home)
 }

@@ -7,7 +7,7 @@ use super::{Findings, Place, code};
 use crate::enrol::enrol;
 use crate::fault::Source;
 use crate::manifest::{self, Manifest, Parsed, Unread};
-use crate::model::{Hostname, Kind, Labels, Namespace, ObjectRef, Pod, Service, World};
+use crate::model::{Hostname, Kind, Labels, MeshConfig, Namespace, ObjectRef, Pod, Service, World};
 use crate::validate::{Validated, validate};
 
 /// What the texts say, object by object.
@@ -55,8 +55,9 @@ pub(super) struct Input<'t> {
 }
 
 impl<'t> Input<'t> {
-    pub(super) fn new(texts: &'t Texts, findings: &mut Findings) -> Self {
-        let world = World::assemble(texts.validated.iter().filter_map(|(_, validated)| validated.valid.as_ref()));
+    pub(super) fn new(mesh: MeshConfig, texts: &'t Texts, findings: &mut Findings) -> Self {
+        let world =
+            World::assemble_in(mesh, texts.validated.iter().filter_map(|(_, validated)| validated.valid.as_ref()));
         let namespaces: HashMap<Arc<str>, Namespace> =
             world.namespaces.iter().map(|namespace| (Arc::clone(&namespace.name), namespace.clone())).collect();
         let captured = world.pods.iter().filter(|pod| enrol(pod, namespaces.get(&pod.namespace)).captured);

@@ -25,7 +25,7 @@ mod tests;
 use std::fmt;
 
 use crate::fault::Source;
-use crate::model::ObjectRef;
+use crate::model::{MeshConfig, ObjectRef};
 
 pub use code::{CODES, Code, markdown};
 pub use suppress::Suppression;
@@ -90,10 +90,16 @@ pub struct Analysis {
 /// Analyzes texts, each a file's name and what it holds.
 #[must_use]
 pub fn analyze<'t>(texts: impl IntoIterator<Item = (&'t str, &'t str)>) -> Analysis {
+    analyze_in(MeshConfig::default(), texts)
+}
+
+/// Analyzes texts of a mesh that is configured so.
+#[must_use]
+pub fn analyze_in<'t>(mesh: MeshConfig, texts: impl IntoIterator<Item = (&'t str, &'t str)>) -> Analysis {
     let texts = Texts::parse(texts);
     let mut findings = Findings::default();
     fields::find(&texts, &mut findings);
-    let input = Input::new(&texts, &mut findings);
+    let input = Input::new(mesh, &texts, &mut findings);
     seen_by_clients(&Sight::new(&input), &mut findings);
     routes::find(&input, &mut findings);
     ports::find(&input, &mut findings);

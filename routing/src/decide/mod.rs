@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use crate::balance::mix;
 use crate::hash_key;
-use crate::model::StringMatch;
-use crate::table::{Action, Cluster, Effects, Forward, Leg, Route as TableRoute, RuleRef, Table, Target};
+use crate::model::{OutboundTraffic, StringMatch};
+use crate::table::{Action, Cluster, Effects, Forward, Leg, Route as TableRoute, RuleRef, Table, Target, VirtualHost};
 
 pub use path::normalize_path;
 pub(crate) use path::{parameter, without_port};
@@ -61,6 +61,9 @@ pub enum Reason {
     DirectResponse,
     CorsPreflight,
     Fault,
+    NoListener,
+    NotHttp,
+    UnresolvedName,
 }
 
 impl Reason {
@@ -80,6 +83,9 @@ impl Reason {
             Self::DirectResponse => "DirectResponse",
             Self::CorsPreflight => "CorsPreflight",
             Self::Fault => "Fault",
+            Self::NoListener => "NoListener",
+            Self::NotHttp => "NotHttp",
+            Self::UnresolvedName => "UnresolvedName",
         }
     }
 }
@@ -156,15 +162,36 @@ pub struct Respond<'t> {
 #[must_use]
 pub fn decide<'t>(table: &'t Table, dialled: Dialled, request: &Request<'_>, draw: u32) -> Decision<'t> {
     match select(table, dialled, request) {
-        Selected::Nobody => Decision { delay: None, outcome: Outcome::Passthrough(Reason::UnknownHost) },
+        Selected::Nobody => Decision { delay: None, outcome: unknown(table) },
         Selected::Host(_) => {
             Decision { delay: None, outcome: Outcome::Respond(Respond::new(404, "NR", b"", Reason::NoRoute)) }
         }
-        Selected::Route(_, route) => {
+        Selected::Route(host, route) => {
             let aborted = fault::abort(route, request, draw);
-            let outcome = aborted.unwrap_or_else(|| outcome(table, route, dialled, request, draw));
+            let outcome = aborted.unwrap_or_else(|| outcome(table, (host, route), dialled, request, draw));
             Decision { delay: fault::delay(route, draw), outcome }
         }
+    }
+}
+
+/// What happens to a request for a name that nobody has (istio/istio@86c9f01 pilot/pkg/networking/core/httproute.go,
+/// buildCatchAllVirtualHost).
+fn unknown(table: &Table) -> Outcome<'_> {
+    match table.outbound() {
+        OutboundTraffic::AllowAny => Outcome::Passthrough(Reason::UnknownHost),
+        OutboundTraffic::RegistryOnly => Outcome::Respond(Respond::new(502, "-", b"", Reason::UnknownHost)),
+    }
+}
+
+/// Why a connection is closed as soon as its first bytes are there, whatever they ask for: nobody registered what was
+/// dialled, or it is not HTTP where HTTP is declared. `None` where it is served, and always under ALLOW_ANY.
+#[must_use]
+pub fn refusal(table: &Table, dialled: Dialled, is_http: bool) -> Option<Reason> {
+    match table.outbound() {
+        OutboundTraffic::AllowAny => None,
+        OutboundTraffic::RegistryOnly if !table.listens(dialled) => Some(Reason::NoListener),
+        OutboundTraffic::RegistryOnly if !is_http && table.is_http_alone(dialled) => Some(Reason::NotHttp),
+        OutboundTraffic::RegistryOnly => None,
     }
 }
 
@@ -177,13 +204,13 @@ fn further(draw: u32, purpose: u32) -> u32 {
 
 fn outcome<'t>(
     table: &'t Table,
-    route: &'t TableRoute,
+    (host, route): (&'t VirtualHost, &'t TableRoute),
     dialled: Dialled,
     request: &Request<'_>,
     draw: u32,
 ) -> Outcome<'t> {
     let respond = match &*route.action {
-        Action::Forward(forward) => return forwarded(table, route, forward, request, draw),
+        Action::Forward(forward) => return forwarded(table, (host, route), forward, request, draw),
         Action::Redirect(redirect, effects) => {
             let location = redirect::location(redirect, matched(route), dialled, request);
             let respond = Respond::new(redirect.status, "-", b"", Reason::Redirect);
@@ -200,7 +227,7 @@ fn outcome<'t>(
 /// CORS comes before the destination is looked up: a preflight needs none.
 fn forwarded<'t>(
     table: &'t Table,
-    route: &'t TableRoute,
+    (host, route): (&'t VirtualHost, &'t TableRoute),
     forward: &'t Forward,
     request: &Request<'_>,
     draw: u32,
@@ -211,14 +238,14 @@ fn forwarded<'t>(
     }
     let leg = forward.targets.draw(draw);
     let mut response_lines = forward.cors.as_ref().map(|policy| cors::lines(policy, request)).unwrap_or_default();
-    let cluster = match aimed(table, leg) {
+    let cluster = match aimed(table, host, leg) {
         Ok(cluster) => cluster,
         Err(respond) => {
             let (rule, effects) = (Some(&route.rule), leg.map(|leg| &leg.effects));
             return Outcome::Respond(Respond { rule, effects, response_lines, ..respond });
         }
     };
-    let Some(leg) = leg.filter(|_| !cluster.original_destination) else {
+    let Some(leg) = leg.filter(|_| !goes_where_dialled(cluster, host)) else {
         return Outcome::Passthrough(Reason::OriginalDestination);
     };
     let hashed = hash_key::hash(&forward.keys, request, draw);
@@ -237,17 +264,24 @@ fn forwarded<'t>(
 }
 
 /// The cluster of a destination, or what is wrong with it.
-fn aimed<'t>(table: &'t Table, leg: Option<&Leg>) -> Result<&'t Arc<Cluster>, Respond<'t>> {
+fn aimed<'t>(table: &'t Table, host: &VirtualHost, leg: Option<&Leg>) -> Result<&'t Arc<Cluster>, Respond<'t>> {
     let no_cluster = |reason| Respond::new(503, "NC", b"", reason);
     let cluster = match leg.map_or(Target::UnknownHost, |leg| leg.target) {
         Target::UnknownHost => return Err(no_cluster(Reason::UnknownHost)),
         Target::UnknownSubset => return Err(no_cluster(Reason::UnknownSubset)),
         Target::Cluster(id) => table.cluster(id),
     };
-    if cluster.is_empty() && !cluster.original_destination {
-        return Err(Respond::new(503, "UH", b"no healthy upstream", Reason::NoHealthyEndpoint));
+    if cluster.is_empty() && !goes_where_dialled(cluster, host) {
+        let reason = if cluster.unresolved { Reason::UnresolvedName } else { Reason::NoHealthyEndpoint };
+        return Err(Respond::new(503, "UH", b"no healthy upstream", reason));
     }
     Ok(cluster)
+}
+
+/// Nothing here resolves names: who asks for a service by its own name has resolved it, and dialled what it found.
+fn goes_where_dialled(cluster: &Cluster, host: &VirtualHost) -> bool {
+    let own = host.service.as_ref().is_some_and(|(name, ..)| *name == cluster.host);
+    cluster.original_destination || (cluster.unresolved && own)
 }
 
 /// The route's condition on the path.

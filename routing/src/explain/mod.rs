@@ -31,7 +31,9 @@ pub use url::{Header, Url};
 use heads::Heads;
 
 use crate::balance::{Balance, mix};
-use crate::decide::{Dialled, Outcome, Reason, Request, Selected, decide, normalize_path, select, without_port};
+use crate::decide::{
+    Dialled, Outcome, Reason, Request, Selected, decide, normalize_path, refusal, select, without_port,
+};
 use crate::enrol::{Verdict, enrol};
 use crate::model::{Hostname, LoadBalancer, Namespace, Pod, Protocol, Service, VirtualService, World};
 use crate::table::{Cluster, Leg, Route, Scope, Table, Target, View};
@@ -112,6 +114,8 @@ pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
     } else if !capture.captured {
         // Unruled: the kernel lets it through, and kube-proxy decides.
         explanation.passes(if host.is_some() { "DefaultRoute" } else { "UnknownHost" }, "native");
+    } else if let Some(reason) = refusal(&table, dialled, question.speech != Speech::Other) {
+        (explanation.verdict, explanation.reason, explanation.path) = ("reset", reason.as_str(), "proxy");
     } else if question.speech == Speech::Other || matches!(table.treatment(dialled), Protocol::Tcp | Protocol::Tls) {
         explanation.passes("NotHttp", "proxy");
     } else {

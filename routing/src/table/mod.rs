@@ -168,6 +168,12 @@ impl Table {
         self.routes.listens(dialled)
     }
 
+    /// Whether nothing but HTTP is declared for an address and port.
+    #[must_use]
+    pub fn is_http_alone(&self, dialled: Dialled) -> bool {
+        self.routes.is_http_alone(dialled)
+    }
+
     /// How a connection's bytes are to be read.
     #[must_use]
     pub fn treatment(&self, dialled: Dialled) -> Protocol {

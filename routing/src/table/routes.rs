@@ -99,6 +99,13 @@ impl Routes {
             || self.anywhere.contains_key(&dialled.port)
     }
 
+    pub(super) fn is_http_alone(&self, dialled: Dialled) -> bool {
+        match self.addresses.get(&dialled) {
+            Some(listener) => listener.protocol.is_http(),
+            None => self.ports.contains_key(&dialled.port) && !self.anywhere.contains_key(&dialled.port),
+        }
+    }
+
     /// As declared for the address, else by what is declared for the port: HTTP and others at every address make one
     /// listener, which looks at the first bytes.
     pub(super) fn treatment(&self, dialled: Dialled) -> Protocol {

@@ -8,7 +8,7 @@ use meshlet_routing::fault::{Fault, Severity};
 use meshlet_routing::manifest;
 use meshlet_routing::model::{Labels, World};
 use meshlet_routing::table::{Scope, Table};
-use meshlet_routing::validate::validate;
+use meshlet_routing::validate::{mesh_config, validate};
 
 /// A document with one Istio object.
 pub(crate) fn istio(kind: &str, namespace: &str, name: &str, spec: &str) -> String {
@@ -54,6 +54,20 @@ pub(crate) fn world(text: &str) -> World {
     };
     let valid: Vec<_> = parsed.manifests.iter().map(read).collect();
     World::assemble(&valid)
+}
+
+/// The world of a text in a mesh whose config is this YAML.
+pub(crate) fn world_in(mesh: &str, text: &str) -> World {
+    let written = manifest::parse_mesh_config("mesh.yaml", mesh).expect("a mesh config");
+    let (config, faults) = mesh_config(&written);
+    let parsed = manifest::parse("test.yaml", text);
+    let valid: Vec<_> = parsed.manifests.iter().filter_map(|manifest| validate(manifest).valid).collect();
+    World::assemble_in(config.unwrap_or_else(|| panic!("{faults:?}")), &valid)
+}
+
+/// A text in a mesh whose config is this YAML, as clients of a namespace see it.
+pub(crate) fn table_in(mesh: &str, text: &str, namespace: &str) -> Table {
+    Table::build(&world_in(mesh, text), &Scope::new(namespace.into(), Arc::default()))
 }
 
 /// A text as clients of a namespace with these labels see it.

@@ -37,3 +37,24 @@ fn s2_7_given_one_weighted_destination_that_is_broken_then_only_its_share_fails(
     });
     assert_eq!(failed.count(), 750);
 }
+
+#[test]
+fn q2_7_given_a_destination_without_balancing_then_the_connection_goes_where_the_client_dialled() {
+    let headless = service("shop", "db", "clusterIP: None, ports: [{name: http, port: 80}]");
+    let none = istio(
+        "ServiceEntry",
+        "shop",
+        "none",
+        "{hosts: [none.example.com], resolution: NONE, ports: [{number: 80, name: http, protocol: HTTP}]}",
+    );
+    let subset = istio("DestinationRule", "shop", "db", "{host: db, subsets: [{name: v1, labels: {version: v1}}]}");
+    let text = headless + &pod("shop", "db", "v1", "10.1.0.5") + &none + &subset;
+    for destination in ["{host: db}", "{host: db, subset: v1}", "{host: none.example.com}"] {
+        let text = text.clone() + &shop(&format!("{{destination: {destination}}}"));
+        let table = table(&text, "shop");
+        // The rule is another service's, and so is the address.
+        assert_eq!(sent(&table, "10.96.0.1:80", &get("web", "/"), 0), "passthrough", "{destination}");
+    }
+    let table = table(&(text + &shop("{destination: {host: web}}")), "shop");
+    assert_eq!(sent(&table, "10.1.0.5:80", &get("db", "/"), 0), "passthrough");
+}

@@ -82,7 +82,7 @@ fn given_wrong_usage_then_it_is_refused() {
 
 #[test]
 fn given_a_finding_then_the_outputs_have_the_contracts_form() {
-    let analysis = analyze([("rules.yaml", WARNING)]);
+    let analysis = meshlet_routing::analyze::analyze([("rules.yaml", WARNING)]);
     let log = render(&analysis, Output::Log).expect("text");
     let message = "spec.host: there is no service web.shop.svc.cluster.local: the rule has no effect; correct the host, or move the \
                    object to the service's namespace (same as IST0174)";
@@ -99,7 +99,7 @@ fn given_a_finding_then_the_outputs_have_the_contracts_form() {
 
 #[test]
 fn given_nothing_then_the_list_is_empty_and_the_log_says_so() {
-    let analysis = analyze([]);
+    let analysis = meshlet_routing::analyze::analyze([]);
     assert_eq!(render(&analysis, Output::Json).expect("text"), "[]\n");
     assert_eq!(render(&analysis, Output::Yaml).expect("text").trim(), "[]");
     assert_eq!(render(&analysis, Output::Log).expect("text"), "✔ no findings in 0 objects\n");

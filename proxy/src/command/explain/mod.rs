@@ -17,6 +17,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::colour::Colour;
+use super::mesh::MeshArgs;
 use super::print::{json, print, yaml};
 use super::{DATA, FINDINGS, manifests};
 use answer::Answer;
@@ -66,6 +67,8 @@ pub(crate) struct ExplainArgs {
     /// Read the objects from this file or folder; repeatable. Without it a running daemon is asked.
     #[arg(short = 'f', long = "filename", value_name = "PATH")]
     filename: Vec<PathBuf>,
+    #[command(flatten)]
+    mesh: MeshArgs,
     /// Where the daemon listens.
     #[arg(long, value_name = "ADDR", env = "MESHLET_ADMIN", default_value = "127.0.0.1:15000")]
     admin: SocketAddr,
@@ -124,7 +127,9 @@ pub(crate) fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let text = if arguments.filename.is_empty() {
         daemon::ask(arguments.admin, &arguments.asked())?
     } else {
-        let Some(files) = manifests::read(arguments.filename.clone())? else { return Ok(ExitCode::from(DATA)) };
+        let Some(files) = manifests::read(&arguments.mesh, arguments.filename.clone())? else {
+            return Ok(ExitCode::from(DATA));
+        };
         json(&arguments.asked().answer(files.world())?)?
     };
     let value: Value = serde_json::from_str(&text).context("reading the answer")?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use meshlet_routing::cases::{self, Case, Suite, Unmet};
 use meshlet_routing::explain::Asked;
-use meshlet_routing::model::World;
+use meshlet_routing::model::{MeshConfig, World};
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
@@ -76,7 +76,7 @@ impl Checks {
     }
 
     /// Runs the cases of one file, if it can be read.
-    pub(super) fn file(&mut self, file: &Path, further: &[PathBuf]) {
+    pub(super) fn file(&mut self, mesh: &MeshConfig, file: &Path, further: &[PathBuf]) {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) => return self.unreadable(file, &format!("cannot be read: {error}")),
@@ -93,11 +93,11 @@ impl Checks {
                 return;
             }
         };
-        let Some(files) = self.manifests(file, &suite, further) else { return };
+        let Some(files) = self.manifests(mesh, file, &suite, further) else { return };
         self.results.extend(suite.cases.iter().map(|case| check(case, files.world())));
     }
 
-    fn manifests(&mut self, file: &Path, suite: &Suite, further: &[PathBuf]) -> Option<Files> {
+    fn manifests(&mut self, mesh: &MeshConfig, file: &Path, suite: &Suite, further: &[PathBuf]) -> Option<Files> {
         let folder = file.parent().unwrap_or(Path::new(""));
         let own = suite.manifests.iter().map(|path| folder.join(path));
         let roots: Vec<PathBuf> = own.chain(further.iter().cloned()).collect();
@@ -109,7 +109,7 @@ impl Checks {
             self.unreadable(file, &format!("manifests: {} does not exist", missing.display()));
             return None;
         }
-        let mut files = Files::new(roots);
+        let mut files = Files::new(mesh.clone(), roots);
         let (_, faults) = files.read().unwrap_or_default();
         for fault in &faults {
             eprintln!("{fault}");

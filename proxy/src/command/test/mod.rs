@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::colour::Colour;
+use super::mesh::MeshArgs;
 use super::print::{json, print, yaml};
 use super::{DATA, FINDINGS};
 use check::Checks;
@@ -52,6 +53,8 @@ pub(crate) struct TestArgs {
     /// Read objects from this file or folder as well, for every test file; repeatable.
     #[arg(short = 'f', long = "filename", value_name = "PATH")]
     filename: Vec<PathBuf>,
+    #[command(flatten)]
+    mesh: MeshArgs,
     /// How to print the results.
     #[arg(short = 'o', long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -76,6 +79,7 @@ enum Output {
 
 /// Runs the tests.
 pub(crate) fn run(arguments: &TestArgs) -> anyhow::Result<ExitCode> {
+    let Some(mesh) = arguments.mesh.read() else { return Ok(ExitCode::from(DATA)) };
     let mut checks = Checks::default();
     for root in &arguments.files {
         let files = test_files(root);
@@ -83,7 +87,7 @@ pub(crate) fn run(arguments: &TestArgs) -> anyhow::Result<ExitCode> {
             checks.unreadable(root, "there is no cases.yaml in it or below it");
         }
         for file in files {
-            checks.file(&file, &arguments.filename);
+            checks.file(&mesh, &file, &arguments.filename);
         }
     }
     for problem in &checks.problems {

@@ -1,5 +1,6 @@
 //! One client stands for many, and nothing is missed by it.
 
+use crate::model::MeshConfig;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -25,7 +26,7 @@ fn looks(services: usize, namespaces: usize) -> usize {
         );
     }
     let texts = Texts::parse([("f.yaml", &*text)]);
-    let input = Input::new(&texts, &mut Findings::default());
+    let input = Input::new(MeshConfig::default(), &texts, &mut Findings::default());
     let mut looks = 0;
     Sight::new(&input).look(|_, _, _| looks += 1);
     looks
@@ -124,7 +125,7 @@ proptest! {
     #[test]
     fn given_any_world_then_one_client_for_all_that_see_the_same_finds_what_everybody_finds(text in world()) {
         let texts = Texts::parse([("f.yaml", &*text)]);
-        let input = Input::new(&texts, &mut Findings::default());
+        let input = Input::new(MeshConfig::default(), &texts, &mut Findings::default());
         prop_assert_eq!(messages(&input, |_| {}), messages(&input, everybody), "{}", text);
     }
 }
