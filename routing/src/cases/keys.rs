@@ -77,7 +77,17 @@ const RULE: &[Key] = &[
     key("index", "/index", Shape::Whole),
     key("name", "/name", Shape::Text),
     key("match", "/match", Shape::Whole),
+    key("delegate", "/delegate", DELEGATE),
 ];
+
+const DELEGATE: Shape = Shape::Fields(
+    &[
+        key("virtualService", "/virtualService", Shape::Text),
+        key("index", "/index", Shape::Whole),
+        key("match", "/match", Shape::Whole),
+    ],
+    Some("virtualService"),
+);
 
 const SKIPPED: Shape = Shape::Fields(
     &[
@@ -85,6 +95,7 @@ const SKIPPED: Shape = Shape::Fields(
         key("index", "/index", Shape::Whole),
         key("name", "/name", Shape::Text),
         key("match", "/match", Shape::Whole),
+        key("delegate", "/delegate", DELEGATE),
         key("message", "/message", Shape::Text),
     ],
     Some("name"),

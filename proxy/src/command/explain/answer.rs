@@ -60,6 +60,16 @@ pub(super) struct Rule {
     pub(super) name: Option<String>,
     #[serde(rename = "match")]
     pub(super) entry: Option<usize>,
+    pub(super) delegate: Option<Delegate>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Delegate {
+    pub(super) virtual_service: String,
+    pub(super) index: usize,
+    #[serde(rename = "match")]
+    pub(super) entry: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -175,3 +175,6 @@ impl ExplainArgs {
         Who::Pod { namespace: namespace.to_owned(), pod: pod.to_owned() }
     }
 }
+
+#[cfg(test)]
+mod tests;

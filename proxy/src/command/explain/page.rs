@@ -213,11 +213,15 @@ fn gateways(gateways: &[String]) -> String {
     }
 }
 
-/// `http[1] "canary" match[0]`.
+/// `http[1] "canary" match[0]`, and the delegate's rule that it stands for.
 fn place(rule: &Rule) -> String {
     let name = rule.name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default();
-    let entry = rule.entry.map(|entry| format!(" match[{entry}]")).unwrap_or_default();
-    format!("{}[{}]{name}{entry}", rule.kind, rule.index)
+    let entry = |entry: Option<usize>| entry.map(|entry| format!(" match[{entry}]")).unwrap_or_default();
+    let delegate = rule.delegate.as_ref().map(|delegate| {
+        let (object, rule) = (&delegate.virtual_service, format!("{}[{}]", rule.kind, delegate.index));
+        format!(" → VirtualService {object} {rule}{}", entry(delegate.entry))
+    });
+    format!("{}[{}]{name}{}{}", rule.kind, rule.index, entry(rule.entry), delegate.unwrap_or_default())
 }
 
 fn name(destination: &Destination) -> &str {
