@@ -6,7 +6,7 @@ use std::sync::Arc;
 use meshlet_routing::decide::{Dialled, Outcome, Request, Route, decide};
 use meshlet_routing::fault::Fault;
 use meshlet_routing::manifest;
-use meshlet_routing::model::{Labels, World};
+use meshlet_routing::model::{Labels, PolicyDefaults, World};
 use meshlet_routing::table::{Cluster, Scope, Table};
 use meshlet_routing::validate::validate;
 
@@ -45,8 +45,8 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
     parsed.manifests.iter().flat_map(|manifest| validate(manifest).faults).chain(parsed.faults).collect()
 }
 
-/// The shop as clients of a namespace with these labels see it.
-pub(crate) fn table_for(rules: &str, namespace: &str, labels: &[(&str, &str)]) -> Table {
+/// The shop with these rules.
+fn shop(rules: &str) -> World {
     let parsed = manifest::parse("rules.yaml", &format!("{SHOP}{rules}"));
     assert!(parsed.faults.is_empty(), "{:?}", parsed.faults);
     let read = |manifest| {
@@ -54,8 +54,20 @@ pub(crate) fn table_for(rules: &str, namespace: &str, labels: &[(&str, &str)]) -
         validated.valid.unwrap_or_else(|| panic!("{:?}", validated.faults))
     };
     let objects: Vec<_> = parsed.manifests.iter().map(read).collect();
+    World::assemble(&objects)
+}
+
+/// The shop as clients of a namespace with these labels see it.
+pub(crate) fn table_for(rules: &str, namespace: &str, labels: &[(&str, &str)]) -> Table {
     let labels: Labels = labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-    Table::build(&World::assemble(&objects), &Scope::new(namespace.into(), Arc::new(labels)))
+    Table::build(&shop(rules), &Scope::new(namespace.into(), Arc::new(labels)))
+}
+
+/// The shop as its own clients see it when the mesh's configuration adds something.
+pub(crate) fn table_with(rules: &str, defaults: &PolicyDefaults) -> Table {
+    let mut world = shop(rules);
+    world.mesh.policy = defaults.clone();
+    Table::build(&world, &Scope::new("shop".into(), Arc::default()))
 }
 
 /// The shop as its own clients see it.
