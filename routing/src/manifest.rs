@@ -43,7 +43,7 @@ impl Manifest {
 /// An object of a kind that this version does not read and that `analyze` has something to say about.
 #[derive(Debug, Clone)]
 pub struct Unread {
-    /// `Gateway` or `HTTPRoute`.
+    /// `Gateway`.
     pub kind: String,
     /// Its namespace.
     pub namespace: String,
@@ -248,10 +248,6 @@ impl Parsed {
                 let lines_before = within.lines_before;
                 self.manifests.push(Manifest { object, source, body, places, lines_before });
             }
-            Read::NotYet => {
-                self.not_yet(&kind, &body, &source);
-                self.note(kind, body, source);
-            }
             Read::Skip => {
                 self.skipped += 1;
                 self.note(kind, body, source);
@@ -269,24 +265,12 @@ impl Parsed {
     }
 
     fn note(&mut self, kind: String, body: Map<String, Value>, source: Source) {
-        if !matches!(&*kind, "Gateway" | "HTTPRoute") {
+        if kind != "Gateway" {
             return;
         }
         let Some((namespace, name)) = identity(&body) else { return };
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
         self.unread.push(Unread { kind, namespace, name, source, body });
-    }
-
-    fn not_yet(&mut self, kind: &str, body: &Map<String, Value>, source: &Source) {
-        let (namespace, name) = identity(body).unwrap_or_default();
-        self.faults.push(Fault {
-            severity: Severity::Warning,
-            source: source.clone(),
-            object: None,
-            field: String::new(),
-            problem: format!("{kind} {namespace}/{name}: this kind is not honoured by this version"),
-            remedy: "it has no effect".to_owned(),
-        });
     }
 }
 
@@ -298,8 +282,6 @@ fn identity(body: &Map<String, Value>) -> Option<(&str, &str)> {
 
 enum Read {
     Kind(Kind),
-    /// Read by the contract, not by this version.
-    NotYet,
     Skip,
 }
 
@@ -318,7 +300,7 @@ fn read_kind(api: &str, kind: &str) -> Read {
             "Sidecar" => Read::Kind(Kind::Sidecar),
             _ => Read::Skip,
         },
-        ("gateway.networking.k8s.io", "v1", "HTTPRoute") => Read::NotYet,
+        ("gateway.networking.k8s.io", "v1", "HTTPRoute") => Read::Kind(Kind::HttpRoute),
         _ => Read::Skip,
     }
 }

@@ -3,14 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::input::Input;
 use super::routes::destinations;
 use super::sight::Sight;
 use super::{Findings, Level, SHOWN, code, list, list_of};
 use crate::enrol::enrol;
-use crate::manifest::Unread;
 use crate::model::{HostPattern, Hostname, ObjectRef, VirtualService};
 
 pub(super) fn find(sight: &Sight<'_>, findings: &mut Findings) {
@@ -94,33 +91,20 @@ fn unmeshed(sight: &Sight<'_>, rule: &VirtualService, outside: &Outside, finding
 
 fn routes_of_gateway_api(sight: &Sight<'_>, findings: &mut Findings) {
     let input = sight.input();
-    for route in input.unread.iter().filter(|unread| unread.kind == "HTTPRoute") {
-        for parent in parents(route) {
-            for rule in sight.rules_for(&parent) {
-                for (index, _) in rule.hosts.iter().enumerate().filter(|(_, host)| host.covers(&parent)) {
+    for route in &input.world.http_routes {
+        for parent in route.parents.iter().map(|parent| &parent.host) {
+            for rule in sight.rules_for(parent) {
+                for (index, _) in rule.hosts.iter().enumerate().filter(|(_, host)| host.covers(parent)) {
                     let path = format!("spec.hosts[{index}]");
                     let problem = format!(
-                        "{parent} also has HTTPRoute {}/{}: Istio does not define which applies",
-                        route.namespace, route.name
+                        "{parent} also has {}, which goes first here: Istio does not define which applies",
+                        route.object
                     );
                     findings.add(&code::TWO_KINDS, input.place(&rule.object, &path), problem, "keep one of them");
                 }
             }
         }
     }
-}
-
-/// The services that an HTTPRoute is attached to.
-fn parents(route: &Unread) -> Vec<Hostname> {
-    let refs = route.body.get("spec").and_then(|spec| spec.get("parentRefs")).and_then(Value::as_array);
-    let text = |parent: &Value, key: &str| parent.get(key).and_then(Value::as_str).map(str::to_owned);
-    let services = refs.into_iter().flatten().filter(|parent| text(parent, "kind").as_deref() == Some("Service"));
-    services
-        .filter_map(|parent| {
-            let namespace = text(parent, "namespace").unwrap_or_else(|| route.namespace.clone());
-            Some(Hostname::service(&text(parent, "name")?, &namespace))
-        })
-        .collect()
 }
 
 /// Rules that are bound to a gateway and route to the whole of a host, by that host.

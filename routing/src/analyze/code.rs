@@ -116,7 +116,7 @@ codes! {
         "A name with a dot is taken literally: reviews.default is not the service reviews of the namespace default. The routes apply to requests with exactly this Host on port 80.",
         "Write the full name: reviews.default.svc.cluster.local.";
     TWO_KINDS = "MSH0911" "VirtualServiceAndHTTPRoute" Warning None,
-        "The host has both a VirtualService and an HTTPRoute; which one applies is undefined in Istio. This version of meshlet follows the VirtualService.",
+        "The host has both a VirtualService and an HTTPRoute; which one applies is undefined in Istio. meshlet follows the HTTPRoute.",
         "Keep one of them.";
     RULES_MERGED = "MSH0912" "SeveralDestinationRules" Warning None,
         "Another DestinationRule of the namespace is for the same host. Subsets are put together, the first definition of a name wins, and the first trafficPolicy is taken whole; rules that are exported differently are not put together at all. Kiali calls it KIA0201.",

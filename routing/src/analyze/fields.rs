@@ -6,17 +6,7 @@ use crate::fault::{Fault, Severity};
 
 pub(super) fn find(texts: &Texts, findings: &mut Findings) {
     for parsed in &texts.parsed {
-        // Of kinds that are not read the objects themselves are reported, below.
-        let broken = |fault: &&Fault| fault.object.is_some() || fault.severity == Severity::Error;
-        for fault in parsed.faults.iter().filter(broken) {
-            add(fault, findings);
-        }
-        for unread in parsed.unread.iter().filter(|unread| unread.kind != "Gateway") {
-            let origin = format!("{} {}/{}", unread.kind, unread.namespace, unread.name);
-            let place = Place { object: None, origin, path: "", reference: unread.source.clone() };
-            let problem = format!("the kind {} is not honoured by this version", unread.kind);
-            findings.add(&code::NOT_HONOURED, place, problem, "it has no effect");
-        }
+        parsed.faults.iter().for_each(|fault| add(fault, findings));
     }
     for (_, validated) in &texts.validated {
         for fault in &validated.faults {

@@ -50,6 +50,7 @@ pub struct Request<'a> {
 #[expect(missing_docs, reason = "the words are their own explanation, and as_str spells them")]
 pub enum Reason {
     VirtualServiceRule,
+    HttpRouteRule,
     DefaultRoute,
     DestinationRuleOnly,
     NoRoute,
@@ -72,6 +73,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::VirtualServiceRule => "VirtualServiceRule",
+            Self::HttpRouteRule => "HttpRouteRule",
             Self::DefaultRoute => "DefaultRoute",
             Self::DestinationRuleOnly => "DestinationRuleOnly",
             Self::NoRoute => "NoRoute",
@@ -238,7 +240,7 @@ fn forwarded<'t>(
     }
     let leg = forward.targets.draw(draw);
     let mut response_lines = forward.cors.as_ref().map(|policy| cors::lines(policy, request)).unwrap_or_default();
-    let cluster = match aimed(table, host, leg) {
+    let cluster = match aimed(table, host, leg, forward.missing) {
         Ok(cluster) => cluster,
         Err(respond) => {
             let (rule, effects) = (Some(&route.rule), leg.map(|leg| &leg.effects));
@@ -264,8 +266,13 @@ fn forwarded<'t>(
 }
 
 /// The cluster of a destination, or what is wrong with it.
-fn aimed<'t>(table: &'t Table, host: &VirtualHost, leg: Option<&Leg>) -> Result<&'t Arc<Cluster>, Respond<'t>> {
-    let no_cluster = |reason| Respond::new(503, "NC", b"", reason);
+fn aimed<'t>(
+    table: &'t Table,
+    host: &VirtualHost,
+    leg: Option<&Leg>,
+    missing: u16,
+) -> Result<&'t Arc<Cluster>, Respond<'t>> {
+    let no_cluster = |reason| Respond::new(missing, "NC", b"", reason);
     let cluster = match leg.map_or(Target::UnknownHost, |leg| leg.target) {
         Target::UnknownHost => return Err(no_cluster(Reason::UnknownHost)),
         Target::UnknownSubset => return Err(no_cluster(Reason::UnknownSubset)),

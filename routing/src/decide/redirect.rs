@@ -16,7 +16,7 @@ pub(super) fn location(
 ) -> String {
     let scheme = redirect.scheme.as_deref().unwrap_or("http");
     let port = match redirect.port {
-        RedirectPort::OfHost => None,
+        RedirectPort::OfHost | RedirectPort::OfScheme => None,
         RedirectPort::Number(number) => Some(number),
         RedirectPort::OfRequest => Some(dialled.port),
     };
@@ -27,7 +27,8 @@ pub(super) fn location(
         Some(authority) => authority,
         None => {
             let (host, own) = split_port(request.authority);
-            let goes = port.is_some() || (scheme != "http" && own == Some("80"));
+            let goes =
+                port.is_some() || redirect.port == RedirectPort::OfScheme || (scheme != "http" && own == Some("80"));
             if goes { host } else { request.authority }
         }
     };

@@ -14,7 +14,9 @@ pub(super) fn rewritten(rewrite: &PathRewrite, matched: Option<&StringMatch>, pa
     // What a prefix is replaced in. Of exact and regex matches the whole path is matched, and without one the slash that
     // every path begins with.
     let (matched, tail) = match matched {
-        Some(StringMatch::Prefix(prefix)) => plain.split_at_checked(prefix.len()).unwrap_or((plain, "")),
+        Some(StringMatch::Prefix(prefix) | StringMatch::Segments(prefix)) => {
+            plain.split_at_checked(prefix.len()).unwrap_or((plain, ""))
+        }
         Some(StringMatch::Exact(_) | StringMatch::Regex(_)) => (plain, ""),
         None => plain.split_at_checked(1).filter(|(slash, _)| *slash == "/").unwrap_or(("", plain)),
     };

@@ -24,6 +24,9 @@ pub struct Explanation {
     pub reason: &'static str,
     pub service: Option<ServiceShown>,
     pub virtual_service: Option<String>,
+    /// `namespace/name` of the HTTPRoute whose rule took the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_route: Option<String>,
     /// Its `gateways` as written; an empty list stands for `mesh`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateways: Option<Vec<Arc<str>>>,
@@ -233,6 +236,7 @@ impl Explanation {
             reason: verdict.reason,
             service: None,
             virtual_service: None,
+            http_route: None,
             gateways: None,
             rule: None,
             destinations: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::LoserShown;
+use super::{LoserShown, attached};
 use crate::decide::without_port;
 use crate::model::{DestinationRule, ExportTo, HostPattern, Hostname, ObjectRef, VirtualService, World};
 use crate::table::{Undelegated, View};
@@ -25,13 +25,16 @@ pub(super) fn of_captured(
     view: &View<'_>,
     world: &World,
     asked: &str,
+    port: u16,
     host: Option<&Hostname>,
     owner: Option<&str>,
 ) -> Vec<LoserShown> {
     let literal = Hostname::new(without_port(asked));
     let host = host.unwrap_or(&literal);
-    let mut losers: Vec<LoserShown> =
-        world.virtual_services.iter().filter_map(|rule| passed_over(view, rule, host, owner)).collect();
+    let routed = attached::used(view, host, port);
+    let judge = |rule| passed_over(view, rule, host, owner, routed.as_deref());
+    let mut losers: Vec<LoserShown> = world.virtual_services.iter().filter_map(judge).collect();
+    losers.extend(attached::losers(view, host, port));
     losers.extend(
         view.virtual_services().iter().filter(|rule| owns(rule, host)).flat_map(|rule| undelegated(view, rule)),
     );
@@ -77,7 +80,13 @@ fn undelegated(view: &View<'_>, root: &VirtualService) -> Vec<LoserShown> {
     unused.collect()
 }
 
-fn passed_over(view: &View<'_>, rule: &VirtualService, host: &Hostname, owner: Option<&str>) -> Option<LoserShown> {
+fn passed_over(
+    view: &View<'_>,
+    rule: &VirtualService,
+    host: &Hostname,
+    owner: Option<&str>,
+    routed: Option<&str>,
+) -> Option<LoserShown> {
     let name = format!("{}/{}", rule.object.namespace, rule.object.name);
     if !owns(rule, host) || owner == Some(&*name) {
         return None;
@@ -90,6 +99,8 @@ fn passed_over(view: &View<'_>, rule: &VirtualService, host: &Hostname, owner: O
         ("NotExported", format!("exportTo does not reach namespace {}", view.scope.namespace))
     } else if let Some(sidecar) = view.sidecar().filter(|_| !view.imports(rule)) {
         ("NotImported", format!("{} does not import it", sidecar.object))
+    } else if let Some(routes) = routed {
+        ("HttpRouteOwnsHost", format!("{routes} is attached to {host}, and goes before any VirtualService"))
     } else {
         match owner {
             Some(owner) if !exact => ("MoreSpecificHost", format!("VirtualService {owner} names {host} more narrowly")),

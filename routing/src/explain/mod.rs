@@ -5,6 +5,7 @@
 
 mod answer;
 mod asked;
+mod attached;
 mod capture;
 mod cluster;
 mod heads;
@@ -101,7 +102,8 @@ pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
     let address = question.address.or_else(|| question.host.parse().ok()).or_else(|| own.and_then(address_of));
     let Some(address) = address else {
         explanation.passes("UnknownHost", "native");
-        explanation.not_used = losers::of_captured(&view, world, question.host, concerned.as_ref(), None);
+        explanation.not_used =
+            losers::of_captured(&view, world, question.host, question.port, concerned.as_ref(), None);
         return explanation;
     };
     let dialled = Dialled { address: address.to_canonical(), port: question.port };
@@ -126,7 +128,8 @@ pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
     }
     explanation.capture = Some(capture);
     explanation.gateways = explanation.virtual_service.as_ref().and_then(|name| gateways(world, name));
-    explanation.not_used = losers::of_captured(&view, world, question.host, host.as_ref(), owner(&selected));
+    explanation.not_used =
+        losers::of_captured(&view, world, question.host, question.port, host.as_ref(), owner(&selected));
     explanation
 }
 
@@ -229,7 +232,9 @@ impl Explanation {
         self.skipped = rules::skipped(selected, request);
         self.virtual_service = owner(selected).map(str::to_owned);
         if let Selected::Route(_, route) = selected {
-            self.rule = route.rule.virtual_service.is_some().then(|| RuleShown::new(&route.rule));
+            self.http_route = route.rule.http_route.as_deref().map(str::to_owned);
+            let ruled = route.rule.virtual_service.is_some() || self.http_route.is_some();
+            self.rule = ruled.then(|| RuleShown::new(&route.rule));
             self.destinations = destinations(table, route);
             self.policy = PolicyShown::new(route);
         }

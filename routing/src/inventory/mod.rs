@@ -146,6 +146,10 @@ impl Inventory {
                 self.changed.rules = true;
                 self.listed.put(&mut self.world.sidecars, &sidecar.object, sidecar.clone());
             }
+            Object::HttpRoute(route) => {
+                self.changed.rules = true;
+                self.listed.put(&mut self.world.http_routes, &route.object, route.clone());
+            }
         }
     }
 
@@ -179,6 +183,9 @@ impl Inventory {
             }
             Kind::DestinationRule => {
                 self.changed.rules |= self.listed.take(&mut world.destination_rules, object);
+            }
+            Kind::HttpRoute => {
+                self.changed.rules |= self.listed.take(&mut world.http_routes, object);
             }
             Kind::Sidecar => self.changed.rules |= self.listed.take(&mut world.sidecars, object),
             // It comes with the inventory.

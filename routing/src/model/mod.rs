@@ -5,6 +5,7 @@ mod cors;
 mod destination_rule;
 mod headers;
 mod host;
+mod http_route;
 mod http_rule;
 mod load_balancer;
 mod locality;
@@ -29,6 +30,7 @@ pub use cors::CorsPolicy;
 pub use destination_rule::{DestinationRule, Subset};
 pub use headers::{HeaderEdits, HeaderOperations, Lines};
 pub use host::{HostPattern, Hostname};
+pub use http_route::{HttpRoute, ServiceParent};
 pub use http_rule::{HttpAction, HttpMatch, HttpRule};
 pub use load_balancer::{HashCookie, HashKey, LoadBalancer, LoadBalancing, Warmup};
 pub use locality::{Distribute, FailoverLabel, Locality, LocalityPattern, LocalitySetting};
@@ -65,6 +67,8 @@ pub struct World {
     pub virtual_services: Vec<VirtualService>,
     /// DestinationRules.
     pub destination_rules: Vec<DestinationRule>,
+    /// HTTPRoutes, whatever their parents.
+    pub http_routes: Vec<HttpRoute>,
     /// Sidecars.
     pub sidecars: Vec<Sidecar>,
     /// Istio's mesh config.

@@ -15,6 +15,7 @@ pub enum Kind {
     ServiceEntry,
     VirtualService,
     DestinationRule,
+    HttpRoute,
     Sidecar,
     MeshConfig,
 }
@@ -32,6 +33,7 @@ impl Kind {
             Self::ServiceEntry => "ServiceEntry",
             Self::VirtualService => "VirtualService",
             Self::DestinationRule => "DestinationRule",
+            Self::HttpRoute => "HTTPRoute",
             Self::Sidecar => "Sidecar",
             Self::MeshConfig => "MeshConfig",
         }

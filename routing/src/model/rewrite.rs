@@ -57,6 +57,8 @@ pub enum RedirectPort {
     Number(u16),
     /// `derivePort: FROM_REQUEST_PORT`: the dialled one.
     OfRequest,
+    /// Gateway API's with a scheme and no port: the scheme's own, which needs no writing.
+    OfScheme,
 }
 
 /// `directResponse`.

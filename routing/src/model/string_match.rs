@@ -11,6 +11,8 @@ pub enum StringMatch {
     Exact(Box<str>),
     /// Starts with; plain text, no segment boundary.
     Prefix(Box<str>),
+    /// Gateway API's `PathPrefix`: equal, or starts with it and a slash; it has none at its own end.
+    Segments(Box<str>),
     /// RE2 syntax over the whole value; already anchored when compiled.
     Regex(Regex),
 }
@@ -25,6 +27,9 @@ impl StringMatch {
         match self {
             Self::Exact(text) => value == text.as_bytes(),
             Self::Prefix(text) => value.starts_with(text.as_bytes()),
+            Self::Segments(text) => {
+                value.strip_prefix(text.as_bytes()).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
+            }
             Self::Regex(regex) => regex.is_match(value),
         }
     }
@@ -37,6 +42,8 @@ impl StringMatch {
             Self::Prefix(text) => {
                 value.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text.as_bytes()))
             }
+            // Only the Gateway API has segments, and nothing there ignores case.
+            Self::Segments(_) => self.matches(value),
             Self::Regex(regex) => regex.is_match(value),
         }
     }
@@ -48,6 +55,7 @@ impl fmt::Display for StringMatch {
         match self {
             Self::Exact(text) => write!(f, "exact {text:?}"),
             Self::Prefix(text) => write!(f, "prefix {text:?}"),
+            Self::Segments(text) => write!(f, "path prefix {text:?}"),
             Self::Regex(regex) => {
                 let anchored = regex.as_str();
                 let written = anchored.strip_prefix("^(?:").and_then(|rest| rest.strip_suffix(")$"));

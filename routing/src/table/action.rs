@@ -31,6 +31,8 @@ pub(crate) struct Forward {
     pub(crate) mirrors: Box<[MirrorLeg]>,
     pub(crate) path: Option<PathRewrite>,
     pub(crate) cors: Option<Arc<CorsPolicy>>,
+    /// Status of the answer when the destination is not there.
+    pub(crate) missing: u16,
 }
 
 impl Action {
@@ -43,6 +45,14 @@ impl Action {
             }
             HttpAction::Respond(answer) => Some(Self::Respond(answer.clone(), Arc::new(Effects::of_answer(rule)))),
             HttpAction::Delegate { .. } => None,
+        }
+    }
+
+    /// The same with another answer for a destination that is not there.
+    pub(super) fn missing(self, status: u16) -> Self {
+        match self {
+            Self::Forward(forward) => Self::Forward(Forward { missing: status, ..forward }),
+            other => other,
         }
     }
 
@@ -77,11 +87,11 @@ impl Forward {
             (number(destination), target, Arc::new(effects))
         });
         let mirrors = rule.mirrors.iter().map(|mirror| MirrorLeg::new(clusters, mirror, port)).collect();
-        Self { targets, keys, mirrors, path: rule.rewrite.path.clone(), cors: rule.cors.clone() }
+        Self { targets, keys, mirrors, path: rule.rewrite.path.clone(), cors: rule.cors.clone(), missing: 503 }
     }
 
     /// All of a service's port, as it is.
     pub(super) fn plain(targets: Targets, keys: Vec<HashKey>) -> Self {
-        Self { targets, keys, mirrors: [].into(), path: None, cors: None }
+        Self { targets, keys, mirrors: [].into(), path: None, cors: None, missing: 503 }
     }
 }

@@ -10,6 +10,7 @@ mod delegation;
 mod destination_rules;
 mod domains;
 mod effects;
+mod http_routes;
 mod lens;
 mod localities;
 mod mirrors;
@@ -35,6 +36,7 @@ use clusters::ClusterTable;
 pub use clusters::{Cluster, ClusterId, Target};
 pub(crate) use delegation::{Delegates, Undelegated, Unused};
 pub use effects::Effects;
+pub(crate) use http_routes::Unattached;
 pub(crate) use lens::{Lens, look_each};
 pub(crate) use mirrors::MirrorLeg;
 use routes::Routes;
@@ -79,9 +81,11 @@ impl Scope {
 /// Which rule decided; shared by every request that it takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleRef {
-    /// `namespace/name` of the VirtualService; `None` for a service's default route.
+    /// `namespace/name` of the VirtualService; `None` for HTTPRoutes and for a service's default route.
     pub virtual_service: Option<Arc<str>>,
-    /// Position in `spec.http`.
+    /// `namespace/name` of the HTTPRoute, if it is one's.
+    pub http_route: Option<Arc<str>>,
+    /// Position in `spec.http`, or `spec.rules`.
     pub index: usize,
     /// Position in that rule's `match`; `None` when it has none.
     pub entry: Option<usize>,

@@ -4,6 +4,7 @@ use super::Scope;
 use super::by_host::ByHost;
 use super::delegation::Delegates;
 use super::destination_rules::{self, Policy, PolicyIndex};
+use super::http_routes::Attached;
 use super::registry::{Registry, visible_alias};
 use super::sidecars;
 use crate::model::{
@@ -21,6 +22,7 @@ pub(crate) struct View<'w> {
     registry: Registry<'w>,
     /// What rules may hand their requests to.
     pub(crate) delegates: Delegates<'w>,
+    pub(crate) attached: Attached<'w>,
     /// Mesh-bound and visible, strongest first; delegates are nobody's own.
     virtual_services: Vec<&'w VirtualService>,
     /// Places in `virtual_services` by the hosts they list.
@@ -49,6 +51,7 @@ impl<'w> View<'w> {
             sidecar,
             registry: Registry::new(world, scope, sidecar, &virtual_services),
             delegates: Delegates::new(world),
+            attached: Attached::new(world),
             virtual_services,
             owners,
             destination_rules: PolicyIndex::new(&world.destination_rules),

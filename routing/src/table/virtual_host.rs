@@ -6,6 +6,7 @@ use super::action::{Action, Forward};
 use super::clusters::Clusters;
 use super::delegation::Placed;
 use super::effects::Effects;
+use super::http_routes;
 use super::rules::View;
 use super::targets::Targets;
 use super::{DelegateRef, RuleRef};
@@ -49,6 +50,21 @@ pub(crate) struct RouteMatch {
     pub(crate) query_params: Vec<QueryMatch>,
 }
 
+impl RouteMatch {
+    pub(super) fn new(entry: &HttpMatch) -> Self {
+        Self {
+            uri: entry.uri.clone(),
+            ignore_uri_case: entry.ignore_uri_case,
+            scheme: entry.scheme.clone(),
+            method: entry.method.clone(),
+            authority: entry.authority.clone(),
+            headers: entry.headers.clone(),
+            without_headers: entry.without_headers.clone(),
+            query_params: entry.query_params.clone(),
+        }
+    }
+}
+
 impl Route {
     /// No condition, or none but prefix `/` or regex `.*`
     /// (istio/istio@86c9f01 pilot/pkg/networking/core/route/route.go, IsCatchAllRoute).
@@ -60,7 +76,7 @@ impl Route {
             None => true,
             Some(StringMatch::Prefix(prefix)) => &**prefix == "/",
             Some(StringMatch::Regex(regex)) => regex.as_str() == StringMatch::ANY,
-            Some(StringMatch::Exact(_)) => false,
+            Some(StringMatch::Exact(_) | StringMatch::Segments(_)) => false,
         };
         let texts = [scheme, method, authority];
         let lists_are_empty = headers.is_empty() && without_headers.is_empty() && query_params.is_empty();
@@ -69,13 +85,18 @@ impl Route {
 }
 
 impl VirtualHost {
+    pub(super) fn new(routes: Vec<Route>, reason: Reason) -> Self {
+        Self { routes, reason, service: None }
+    }
+
     /// Whether an object somebody wrote stands behind it.
     pub(crate) fn ruled(&self) -> bool {
         self.reason != Reason::DefaultRoute
     }
 }
 
-/// The routes of a service's own names on one of its ports: those of the rule that owns the host, else the default route
+/// The routes of a service's own names on one of its ports: those of HTTPRoutes attached to it, else those of the
+/// VirtualService that owns the host, else the default route. Which of the two kinds goes first Istio leaves undefined
 /// (istio/istio@86c9f01 pilot/pkg/networking/core/route/route.go, BuildSidecarVirtualHostWrapper).
 pub(super) fn of_service(
     view: &View<'_>,
@@ -86,16 +107,20 @@ pub(super) fn of_service(
     if let Some(host) = clusters.host(service, port.number) {
         return host;
     }
-    let mut exact = view.exact_owners(&service.host).peekable();
-    let owned = if exact.peek().is_none() {
-        // The choice among wildcards ignores whether the rule has a route here.
-        view.wildcard_owner(&service.host).and_then(|rule| of_rule(view, clusters, rule, port.number))
-    } else {
-        exact.find_map(|rule| of_rule(view, clusters, rule, port.number))
-    };
+    let attached = http_routes::of_service(view, clusters, service, port);
+    let owned = attached.or_else(|| of_owner(view, clusters, service, port.number));
     let host = owned.unwrap_or_else(|| default_route(clusters, service, port));
     let names = Some((service.host.clone(), port.number, port.protocol));
     clusters.keep_host(service, port.number, VirtualHost { service: names, ..host })
+}
+
+fn of_owner(view: &View<'_>, clusters: &mut Clusters<'_, '_>, service: &Service, port: u16) -> Option<VirtualHost> {
+    let mut exact = view.exact_owners(&service.host).peekable();
+    if exact.peek().is_none() {
+        // The choice among wildcards ignores whether the rule has a route here.
+        return view.wildcard_owner(&service.host).and_then(|rule| of_rule(view, clusters, rule, port));
+    }
+    exact.find_map(|rule| of_rule(view, clusters, rule, port))
 }
 
 /// The routes of one rule for a client on a port. `None` when all of them drop out by their static conditions: such a rule
@@ -145,6 +170,7 @@ fn route(
     let entries = placed.entries(entry.map(|(number, _)| number));
     let rule = RuleRef {
         virtual_service: Some(rule.object.qualified_name()),
+        http_route: None,
         index: placed.index,
         entry: entries.root,
         name: name.join(".").into(),
@@ -154,16 +180,7 @@ fn route(
             entry: entries.delegate,
         }),
     };
-    let condition = entry.map(|(_, entry)| RouteMatch {
-        uri: entry.uri.clone(),
-        ignore_uri_case: entry.ignore_uri_case,
-        scheme: entry.scheme.clone(),
-        method: entry.method.clone(),
-        authority: entry.authority.clone(),
-        headers: entry.headers.clone(),
-        without_headers: entry.without_headers.clone(),
-        query_params: entry.query_params.clone(),
-    });
+    let condition = entry.map(|(_, entry)| RouteMatch::new(entry));
     let (action, fault) = (Arc::clone(action), placed.rule.fault);
     Route { rule: Arc::new(rule), condition, action, fault, reason: Reason::VirtualServiceRule }
 }
@@ -194,6 +211,7 @@ fn default_route(clusters: &mut Clusters<'_, '_>, service: &Service, port: &Serv
     let route = Route {
         rule: Arc::new(RuleRef {
             virtual_service: None,
+            http_route: None,
             index: 0,
             entry: None,
             name: "default".into(),

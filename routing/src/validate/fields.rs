@@ -112,6 +112,18 @@ impl<'v> Fields<'v> {
         self.expect(key, "a whole number", |value| value.as_u64().and_then(|number| u32::try_from(number).ok()))
     }
 
+    /// The whole numbers of a list with their paths; entries that are none are faults.
+    pub(super) fn numbers(&self, key: &'static str) -> Vec<(String, u32)> {
+        let read = |(path, value): (String, &'v Value)| {
+            let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+            if number.is_none() {
+                self.report.error(&path, format!("{value} is not a whole number"), "write one");
+            }
+            number.map(|number| (path, number))
+        };
+        self.entries(key).into_iter().filter_map(read).collect()
+    }
+
     /// A number that may have a fraction.
     pub(super) fn decimal(&self, key: &'static str) -> Option<f64> {
         self.expect(key, "a number", Value::as_f64)

@@ -8,6 +8,7 @@ pub(crate) mod duration;
 mod endpoint_slice;
 mod fields;
 mod http;
+mod http_route;
 mod load_balancer;
 mod locality;
 mod mesh_config;
@@ -31,7 +32,7 @@ mod virtual_service;
 
 use crate::fault::Fault;
 use crate::manifest::Manifest;
-use crate::model::{DestinationRule, Kind, Namespace, Pod, Sidecar, VirtualService};
+use crate::model::{DestinationRule, HttpRoute, Kind, Namespace, Pod, Sidecar, VirtualService};
 
 pub(crate) use endpoint_slice::{EndpointSlice, SliceEndpoint};
 use fields::{Fields, Report};
@@ -58,6 +59,7 @@ pub(crate) enum Object {
     ServiceEntry(ServiceEntry),
     VirtualService(VirtualService),
     DestinationRule(DestinationRule),
+    HttpRoute(HttpRoute),
     Sidecar(Sidecar),
 }
 
@@ -84,6 +86,7 @@ pub fn validate(manifest: &Manifest) -> Validated {
         Kind::ServiceEntry => service_entry::read(&manifest.object, &fields).map(Object::ServiceEntry),
         Kind::VirtualService => virtual_service::read(&manifest.object, &fields).map(Object::VirtualService),
         Kind::DestinationRule => destination_rule::read(&manifest.object, &fields).map(Object::DestinationRule),
+        Kind::HttpRoute => http_route::read(&manifest.object, &fields).map(Object::HttpRoute),
         Kind::Sidecar => sidecar::read(&manifest.object, &fields).map(Object::Sidecar),
         // It comes by its own way.
         Kind::MeshConfig => None,

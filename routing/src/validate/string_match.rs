@@ -32,12 +32,15 @@ pub(super) fn read_uri(fields: &Fields<'_>, fold: bool) -> Option<StringMatch> {
         fields.report().error(fields.here(), "has more than one of exact, prefix, regex", "keep one");
         return None;
     }
-    exact.or(prefix).or_else(|| {
-        let expression = expression(&fields.path("regex"), written?, fields.report())?;
-        // The group keeps an alternative from binding the anchors to its ends.
-        let whole = bytes::RegexBuilder::new(&format!("^(?:{})$", expression.as_str())).size_limit(LARGEST).build();
-        whole.ok().map(StringMatch::Regex)
-    })
+    exact.or(prefix).or_else(|| whole(&fields.path("regex"), written?, fields.report()))
+}
+
+/// An expression over the whole value.
+pub(super) fn whole(path: &str, text: &str, report: &Report<'_>) -> Option<StringMatch> {
+    let expression = expression(path, text, report)?;
+    // The group keeps an alternative from binding the anchors to its ends.
+    let whole = bytes::RegexBuilder::new(&format!("^(?:{})$", expression.as_str())).size_limit(LARGEST).build();
+    whole.ok().map(StringMatch::Regex)
 }
 
 /// An expression in RE2's syntax, by itself.

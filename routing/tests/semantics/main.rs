@@ -3,6 +3,7 @@
 
 mod ask;
 mod explained;
+mod gamma;
 mod places;
 mod s1_10_other_objects;
 mod s1_1_visibility;

@@ -12,6 +12,7 @@ pub(crate) struct Answer {
     pub(super) path: String,
     pub(super) service: Option<Service>,
     pub(super) virtual_service: Option<String>,
+    pub(super) http_route: Option<String>,
     pub(super) gateways: Option<Vec<String>>,
     pub(super) rule: Option<Rule>,
     #[serde(default)]

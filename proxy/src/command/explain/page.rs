@@ -37,15 +37,21 @@ pub(crate) fn page(answer: &Answer, style: Style) -> String {
 
 /// One line: what decided, and where the request goes.
 pub(crate) fn summary(answer: &Answer) -> String {
-    let by = match (&answer.virtual_service, &answer.rule) {
-        (Some(object), Some(rule)) => format!("VirtualService {object} {}", place(rule)),
-        (Some(object), None) => format!("VirtualService {object}, none of whose rules takes it"),
+    let by = match (owner(answer), &answer.rule) {
+        (Some(object), Some(rule)) => format!("{object} {}", place(rule)),
+        (Some(object), None) => format!("{object}, none of whose rules takes it"),
         (None, _) => answer.reason.clone(),
     };
     let to: Vec<String> =
         answer.destinations.iter().map(|one| format!("{} {}", name(one), percent(one.share))).collect();
     let to = if to.is_empty() { String::new() } else { format!(" → {}", to.join(", ")) };
     format!("{} by {by}{to}", answer.verdict)
+}
+
+/// The object whose rules the host has.
+fn owner(answer: &Answer) -> Option<String> {
+    let virtual_service = answer.virtual_service.as_ref().map(|name| format!("VirtualService {name}"));
+    virtual_service.or_else(|| answer.http_route.as_ref().map(|name| format!("HTTPRoute {name}")))
 }
 
 /// The rules that were tried before, or all when none took the request, each with why.
@@ -121,8 +127,7 @@ impl Page {
 
     fn rules(&mut self, answer: &Answer) {
         if let Some(rules) = &answer.rules {
-            let object =
-                answer.virtual_service.as_ref().map(|object| format!("VirtualService {object}  ")).unwrap_or_default();
+            let object = owner(answer).map(|object| format!("{object}  ")).unwrap_or_default();
             let mut title = "RULE";
             for judged in rules {
                 let sign = if judged.verdict == "taken" { YES } else { ASIDE };
@@ -132,15 +137,15 @@ impl Page {
             }
             return;
         }
-        let title = match (&answer.virtual_service, &answer.rule) {
+        let title = match (owner(answer), &answer.rule) {
             (Some(object), Some(rule)) => {
                 let takes = if rule.entry.is_none() { " takes everything" } else { "" };
                 let gateways = answer.gateways.as_deref().map(gateways).unwrap_or_default();
-                self.line("RULE", YES, &format!("VirtualService {object}  {}{takes}{gateways}", place(rule)));
+                self.line("RULE", YES, &format!("{object}  {}{takes}{gateways}", place(rule)));
                 ""
             }
             (Some(object), None) => {
-                self.line("RULE", NO, &format!("VirtualService {object}  none of its rules takes the request"));
+                self.line("RULE", NO, &format!("{object}  none of its rules takes the request"));
                 ""
             }
             (None, _) => "RULE",

@@ -58,7 +58,7 @@ fn uri_covers(wide: Option<&StringMatch>, folded: bool, narrow: &HttpMatch) -> b
         (Some(StringMatch::Prefix(text)), true, false) => {
             text_covers(Some(wide), Some(&StringMatch::Prefix(text.to_ascii_lowercase().into())))
         }
-        (Some(StringMatch::Regex(_)), true, false) | (Some(_), false, true) => false,
+        (Some(StringMatch::Segments(_) | StringMatch::Regex(_)), true, false) | (Some(_), false, true) => false,
     }
 }
 
@@ -72,7 +72,7 @@ fn text_covers(wide: Option<&StringMatch>, narrow: Option<&StringMatch>) -> bool
         (wide, Some(StringMatch::Exact(text))) => wide.matches(text.as_bytes()),
         (StringMatch::Prefix(wide), Some(StringMatch::Prefix(narrow))) => narrow.starts_with(&**wide),
         (StringMatch::Regex(wide), Some(StringMatch::Regex(narrow))) => wide.as_str() == narrow.as_str(),
-        (StringMatch::Exact(_) | StringMatch::Prefix(_) | StringMatch::Regex(_), Some(_)) => false,
+        (_, Some(_)) => false,
     }
 }
 
