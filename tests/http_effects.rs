@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use harness::{Node, explain, mesh_rule};
-use meshlet_sandbox::{Answer, HttpCall};
+use meshlet_sandbox::{Answer, HttpCall, Layout, PodSpec};
 use serde_json::Value;
 
 /// A rule per path.
@@ -135,8 +135,7 @@ fn given_a_delay_and_timeouts_then_requests_take_as_long_as_explain_says() {
 
 #[test]
 fn given_a_retry_policy_then_what_it_names_is_tried_again_as_often_as_explain_says() {
-    let node = Node::with(meshlet_sandbox::Layout::Systemd, &["--access-log", "json"]);
-    let mut node = node;
+    let mut node = Node::with(Layout::Systemd, &["--access-log", "json"]);
     node.apply(&mesh_rule(RULES));
     let (said, answer) = both(&node, &call(&node, "GET", "/status/503", &[]));
     assert_eq!(said["policy"]["retries"]["attempts"], 3, "{said:#}");
@@ -151,6 +150,29 @@ fn given_a_retry_policy_then_what_it_names_is_tried_again_as_often_as_explain_sa
         assert_eq!(line["rule"], format!("http[{}]", said["rule"]["index"]), "{line:#}");
         assert_eq!((&line["subset"], &line["client_pod"]), (&"v1".into(), &"infra-jinsu-lab/marked".into()));
         assert_eq!(line["upstream_cluster"], said["destinations"][0]["cluster"], "{line:#}");
+    }
+}
+
+#[test]
+fn given_effects_then_the_access_log_tells_them_by_envoys_flags_and_details() {
+    let mut node = Node::with(Layout::Systemd, &["--access-log", "json"]);
+    node.apply(&mesh_rule(RULES));
+    let cases = [
+        ("/old/a?b", "-", "via_upstream", "web.shop"),
+        ("/moved", "-", "direct_response", "httpping-without-sidecar"),
+        ("/aborted", "FI", "fault_filter_abort", "httpping-without-sidecar"),
+        ("/delayed", "DI", "via_upstream", "httpping-without-sidecar"),
+        ("/slow/20000", "UT", "response_timeout", "httpping-without-sidecar"),
+        ("/nowhere", "NC", "cluster_not_found", "httpping-without-sidecar"),
+        ("/else", "NR", "route_not_found", "httpping-without-sidecar"),
+    ];
+    for (path, ..) in cases {
+        node.client("marked").http(&call(&node, "GET", path, &[])).expect("an answer");
+    }
+    for (line, (path, flags, details, authority)) in access_log(&node, cases.len()).iter().zip(cases) {
+        let expected = serde_json::json!([path, flags, details, authority]);
+        let keys = ["path", "response_flags", "response_code_details", "authority"];
+        assert_eq!(keys.map(|key| line[key].clone()).to_vec(), *expected.as_array().expect("a list"), "{line:#}");
     }
 }
 
@@ -170,8 +192,8 @@ fn access_log(node: &Node, count: usize) -> Vec<Value> {
 
 #[test]
 fn given_endpoints_that_refuse_then_the_default_policy_finds_another_and_counts_tries() {
-    let mut node = Node::new();
-    let deaf = meshlet_sandbox::PodSpec::new("infra-jinsu-lab", "v3-a").label("app", "httpping").label("version", "v3");
+    let mut node = Node::with(Layout::Systemd, &["--access-log", "json"]);
+    let deaf = PodSpec::new("infra-jinsu-lab", "v3-a").label("app", "httpping").label("version", "v3");
     node.sandbox.add_pod(deaf).expect("a pod where nobody listens");
     node.apply(&mesh_rule("  http:\n  - route: [{destination: {host: httpping-without-sidecar}}]"));
     let said = explain(&node, "marked", &node.get());
@@ -185,6 +207,9 @@ fn given_endpoints_that_refuse_then_the_default_policy_finds_another_and_counts_
     };
     let tries: Vec<u32> = answers.iter().map(tries).collect();
     assert!(tries.contains(&1) && tries.iter().any(|tries| *tries > 1), "{tries:?}");
+    for line in access_log(&node, answers.len()) {
+        assert_eq!((&line["response_flags"], &line["upstream_transport_failure_reason"]), (&"-".into(), &Value::Null));
+    }
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl Exchange<'_, '_> {
         loop {
             let avoided = if avoid_tried { &tried[..] } else { &[] };
             let (address, _busy) = self.choose(avoided).ok_or(Failure::NoEndpoint)?;
-            self.record.upstream = Some(address);
+            (self.record.upstream, self.record.upstream_local, self.record.failure) = (Some(address), None, None);
             if tries.retries == 0 {
                 let buffers = &edits.downstream.worker.buffers;
                 Upload { request, head: self.head, progress, buffers, mirrors: &mirrors }.look(incoming)?;
