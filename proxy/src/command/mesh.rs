@@ -1,6 +1,6 @@
 //! `--mesh-config`: what holds for the whole mesh, which Istio keeps outside the objects.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use meshlet_routing::manifest::parse_mesh_config;
@@ -43,11 +43,12 @@ impl MeshArgs {
     }
 }
 
-fn read(path: &std::path::Path) -> Option<MeshConfig> {
+/// The config that a file holds.
+pub(crate) fn read(path: &Path) -> Option<MeshConfig> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            eprintln!("meshlet: --mesh-config {}: cannot be read: {error}", path.display());
+            eprintln!("meshlet: mesh config {}: cannot be read: {error}", path.display());
             return None;
         }
     };

@@ -25,6 +25,8 @@ pub use read::parse;
 pub struct Suite {
     /// Paths of manifests, relative to the file.
     pub manifests: Vec<String>,
+    /// The path of the mesh's config, relative to the file.
+    pub mesh_config: Option<String>,
     /// In written order.
     pub cases: Vec<Case>,
 }

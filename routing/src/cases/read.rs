@@ -113,7 +113,7 @@ pub(super) fn entries<'v>(path: &str, value: &'v Value) -> Vec<(String, &'v Valu
     }
 }
 
-const SUITE: &[&str] = &["apiVersion", "kind", "manifests", "client", "capture", "cases"];
+const SUITE: &[&str] = &["apiVersion", "kind", "manifests", "meshConfig", "client", "capture", "cases"];
 const CASE: &[&str] = &["name", "client", "request", "requests", "capture", "seed", "expect", "not"];
 
 /// What cases fall back on.
@@ -123,11 +123,12 @@ struct Defaults {
 }
 
 fn suite(report: &Report, value: &Value) -> Suite {
-    let mut suite = Suite { manifests: Vec::new(), cases: Vec::new() };
+    let mut suite = Suite { manifests: Vec::new(), mesh_config: None, cases: Vec::new() };
     let Some(fields) = report.fields("", value, SUITE) else { return suite };
     for (path, value) in fields.get("manifests").map(|value| entries("manifests", value)).unwrap_or_default() {
-        suite.manifests.extend(report.read(&path, value, "a path", |value| value.as_str().map(str::to_owned)));
+        suite.manifests.extend(self::path(report, &path, value));
     }
+    suite.mesh_config = fields.get("meshConfig").and_then(|value| path(report, "meshConfig", value));
     let client = fields.get("client").and_then(|value| request::client(report, "client", value));
     let capture = fields.get("capture").and_then(|value| capture(report, "capture", value)).unwrap_or_default();
     let defaults = Defaults { client, capture };
@@ -142,6 +143,10 @@ fn suite(report: &Report, value: &Value) -> Suite {
         None => report.refuse("", "has no cases", "write cases: with at least one"),
     }
     suite
+}
+
+fn path(report: &Report, path: &str, value: &Value) -> Option<String> {
+    report.read(path, value, "a path", |value| value.as_str().map(str::to_owned))
 }
 
 fn capture(report: &Report, path: &str, value: &Value) -> Option<Capture> {

@@ -25,6 +25,7 @@ fn given_a_file_then_its_cases_ask_what_is_written() {
         "apiVersion: meshlet.dev/v1
 kind: Test
 manifests: [a.yaml, b]
+meshConfig: mesh.yaml
 client: shop/web
 capture: ports
 cases:
@@ -41,6 +42,7 @@ cases:
 ",
     );
     assert_eq!(suite.manifests, ["a.yaml", "b"]);
+    assert_eq!(suite.mesh_config.as_deref(), Some("mesh.yaml"));
     let [many, none] = &suite.cases[..] else { panic!("{suite:?}") };
     let asked: Vec<String> =
         many.asked.iter().filter_map(|asked| asked.request.as_ref()).map(ToString::to_string).collect();
@@ -59,7 +61,7 @@ cases:
     assert_eq!((first.seed, first.capture), (7, Capture::Ports));
     assert_eq!(first.client, Who::Pod { namespace: "shop".into(), pod: "web".into() });
     assert_eq!((none.asked.len(), &none.asked[0].request, none.asked[0].capture), (1, &None, Capture::Ruled));
-    assert_eq!((none.source.line, none.source.column), (13, 3));
+    assert_eq!((none.source.line, none.source.column), (14, 3));
 }
 
 #[test]

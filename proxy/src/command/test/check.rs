@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::command::explain::answer::Answer;
 use crate::command::explain::page;
+use crate::command::mesh;
 use crate::snapshot::read::Files;
 
 /// What came of the files.
@@ -99,6 +100,16 @@ impl Checks {
 
     fn manifests(&mut self, mesh: &MeshConfig, file: &Path, suite: &Suite, further: &[PathBuf]) -> Option<Files> {
         let folder = file.parent().unwrap_or(Path::new(""));
+        let mesh = match &suite.mesh_config {
+            None => mesh.clone(),
+            Some(path) => match mesh::read(&folder.join(path)) {
+                Some(mesh) => mesh,
+                None => {
+                    self.unreadable(file, &format!("meshConfig: {path} cannot be used"));
+                    return None;
+                }
+            },
+        };
         let own = suite.manifests.iter().map(|path| folder.join(path));
         let roots: Vec<PathBuf> = own.chain(further.iter().cloned()).collect();
         if roots.is_empty() {
@@ -109,7 +120,7 @@ impl Checks {
             self.unreadable(file, &format!("manifests: {} does not exist", missing.display()));
             return None;
         }
-        let mut files = Files::new(mesh.clone(), roots);
+        let mut files = Files::new(mesh, roots);
         let (_, faults) = files.read().unwrap_or_default();
         for fault in &faults {
             eprintln!("{fault}");
