@@ -65,10 +65,19 @@ impl HostPattern {
     /// Resolves a pattern written in an object of `namespace`.
     #[must_use]
     pub fn resolve(written: &str, namespace: &str) -> Self {
+        match Self::literal(written) {
+            Self::Exact(_) => Self::Exact(Hostname::resolve(written, namespace)),
+            wildcard => wildcard,
+        }
+    }
+
+    /// A pattern that is no name of an object, such as a server name of TLS: it is taken as it is written.
+    #[must_use]
+    pub fn literal(written: &str) -> Self {
         match written.strip_prefix('*') {
             Some("") => Self::Any,
             Some(suffix) => Self::Suffix(suffix.to_ascii_lowercase().into()),
-            None => Self::Exact(Hostname::resolve(written, namespace)),
+            None => Self::Exact(Hostname::new(written)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! VirtualServices.
 
-use super::{Creation, ExportTo, HeaderOperations, HostPattern, Hostname, HttpRule, ObjectRef};
+use super::{Creation, ExportTo, HeaderOperations, HostPattern, Hostname, HttpRule, ObjectRef, TcpRule, TlsRule};
 
 /// Routes for hosts.
 #[derive(Debug, Clone)]
@@ -19,6 +19,10 @@ pub struct VirtualService {
     pub export_to: ExportTo,
     /// `spec.http`, in written order.
     pub http: Vec<HttpRule>,
+    /// `spec.tls`, in written order.
+    pub tls: Vec<TlsRule>,
+    /// `spec.tcp`, in written order.
+    pub tcp: Vec<TcpRule>,
 }
 
 /// Where a route sends its traffic.

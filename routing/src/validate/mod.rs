@@ -9,6 +9,7 @@ mod endpoint_slice;
 mod fields;
 mod http;
 mod http_route;
+mod l4;
 mod load_balancer;
 mod locality;
 mod mesh_config;

@@ -1,7 +1,7 @@
 //! VirtualServices.
 
 use super::fields::Fields;
-use super::{http, metadata};
+use super::{http, l4, metadata};
 use crate::model::{HostPattern, ObjectRef, VirtualService};
 
 pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<VirtualService> {
@@ -23,15 +23,18 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<VirtualSer
             );
         }
     }
-    let rules = spec.objects("http");
-    if rules.is_empty() && !spec.has("tcp") && !spec.has("tls") {
+    let rules = ["http", "tls", "tcp"].map(|key| spec.objects(key));
+    if rules.iter().all(Vec::is_empty) {
         report.error("spec.http", "is empty", "add a route");
     }
+    let [http, tls, tcp] = rules;
     if hosts.is_empty() {
-        delegate(&spec, &rules);
+        delegate(&spec, &http);
     }
-    let http = rules.iter().filter_map(|rule| http::read(rule, object)).collect();
-    spec.not_honoured(&["tcp", "tls"]);
+    let http = http.iter().filter_map(|rule| http::read(rule, object)).collect();
+    let names: Vec<&str> = hosts.iter().map(|(_, host)| *host).collect();
+    let tls = l4::tls(&tls, object, &names);
+    let tcp = l4::tcp(&tcp, object);
     let export_to = metadata::export_to(&spec, &object.namespace);
     spec.finish();
     metadata::finish(fields);
@@ -43,6 +46,8 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<VirtualSer
         mesh,
         export_to,
         http,
+        tls,
+        tcp,
     })
 }
 

@@ -1,0 +1,32 @@
+//! Rules and matches that no connection can reach, whoever opens it.
+
+use serde_json::Value;
+
+use super::super::fields::Fields;
+
+/// Warns as Istio's webhook does (istio/istio@86c9f01 pkg/config/validation/virtualservice.go, analyzeUnreachableTCPRules
+/// and analyzeUnreachableTLSRules): behind a rule without match, and of a match that was written before.
+pub(super) fn warn(rules: &[Fields<'_>]) {
+    let mut catch_all: Option<&Fields<'_>> = None;
+    let mut seen: Vec<(&Value, String)> = Vec::new();
+    for rule in rules {
+        if let Some(before) = catch_all {
+            let problem = format!("is never reached: {} takes every connection", before.here());
+            rule.report().warn(rule.here(), problem, "move it up");
+            continue;
+        }
+        let entries = rule.any("match").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        if entries.is_empty() {
+            catch_all = Some(rule);
+        }
+        for (index, entry) in entries.iter().enumerate() {
+            let path = format!("{}[{index}]", rule.path("match"));
+            match seen.iter().find(|(known, _)| *known == entry) {
+                Some((_, first)) => {
+                    rule.report().warn(&path, format!("is never reached: it repeats {first}"), "remove it");
+                }
+                None => seen.push((entry, path)),
+            }
+        }
+    }
+}
