@@ -1,6 +1,7 @@
 //! What a consistent hash is taken of, out of one request.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use crate::balance::{hash as hash_of, mix};
 use crate::decide::{Request, parameter};
@@ -24,7 +25,7 @@ pub(crate) fn hash(keys: &[HashKey], request: &Request<'_>, draw: u32) -> Hashed
         let next = match key {
             HashKey::Header(name) => header(name, request),
             HashKey::QueryParameter(name) => parameter(name, request.path).map(|value| hash_of(value.as_bytes())),
-            HashKey::SourceIp => request.source.map(|address| hash_of(address.to_string().as_bytes())),
+            HashKey::SourceIp => request.source.map(of_source),
             HashKey::Cookie(wanted) => match sent_cookie(&wanted.name, request).filter(|value| !value.is_empty()) {
                 Some(value) => Some(hash_of(value)),
                 None => wanted.ttl.is_some().then(|| {
@@ -39,6 +40,11 @@ pub(crate) fn hash(keys: &[HashKey], request: &Request<'_>, draw: u32) -> Hashed
         }
     }
     hashed
+}
+
+/// The client's address.
+pub(crate) fn of_source(address: IpAddr) -> u64 {
+    hash_of(address.to_string().as_bytes())
 }
 
 /// All values of the header, sorted.

@@ -1,5 +1,6 @@
 //! (table, request, draw) → what happens. The data path and `explain` run this code.
 
+mod connection;
 mod cors;
 mod fault;
 mod mirrors;
@@ -17,6 +18,8 @@ use crate::hash_key;
 use crate::model::{OutboundTraffic, StringMatch};
 use crate::table::{Action, Cluster, Effects, Forward, Leg, Route as TableRoute, RuleRef, Table, Target, VirtualHost};
 
+pub use connection::{Connection, ConnectionDecision, ResetConnection, RoutedConnection, decide_connection};
+pub(crate) use connection::{SelectedConnection, select_connection};
 pub use path::normalize_path;
 pub(crate) use path::{parameter, without_port};
 pub(crate) use select::{Mismatch, Selected, header, mismatch, select};
@@ -64,6 +67,7 @@ pub enum Reason {
     Fault,
     NoListener,
     NotHttp,
+    UnlistedServerName,
     UnresolvedName,
 }
 
@@ -87,6 +91,7 @@ impl Reason {
             Self::Fault => "Fault",
             Self::NoListener => "NoListener",
             Self::NotHttp => "NotHttp",
+            Self::UnlistedServerName => "UnlistedServerName",
             Self::UnresolvedName => "UnresolvedName",
         }
     }

@@ -22,8 +22,8 @@ mod service;
 mod services;
 mod sidecar;
 mod string_match;
-mod template;
 mod subnet;
+mod template;
 mod traffic_policy;
 mod virtual_service;
 
@@ -51,8 +51,8 @@ pub use service::{
 pub use services::Services;
 pub use sidecar::{Import, ImportFrom, Sidecar};
 pub use string_match::{HeaderMatch, QueryMatch, StringMatch};
-pub use template::{Segment, Template, Variable};
 pub use subnet::Subnet;
+pub use template::{Segment, Template, Variable};
 pub use traffic_policy::{PolicyDefaults, TrafficPolicy};
 pub use virtual_service::{Destination, Split, VirtualService};
 

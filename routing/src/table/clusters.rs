@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Scope;
 use super::destination_rules::Policy;
 use super::localities::Localities;
-use super::policy;
+use super::policy::{self, OfConnections};
 use super::rules::View;
 use super::virtual_host::VirtualHost;
 use crate::balance::layout::Layout;
@@ -205,6 +205,13 @@ impl<'v, 'w> Clusters<'v, 'w> {
         let policy = self.policy(host)?;
         let subset = subset.and_then(|name| policy.subsets.iter().find(|subset| &*subset.name == name));
         policy::hash_key(policy.traffic, subset.map(|subset| &subset.policy), port, port_named)
+    }
+
+    /// What a route for connections takes from its first destination's rule; `subset` is named when it is the sole one.
+    pub(super) fn of_connections(&mut self, host: &Hostname, subset: Option<&str>) -> OfConnections {
+        let Some(policy) = self.policy(host) else { return OfConnections::default() };
+        let subset = subset.and_then(|name| policy.subsets.iter().find(|subset| &*subset.name == name));
+        policy::of_connections(policy.traffic, subset.map(|subset| &subset.policy))
     }
 
     /// Whether a DestinationRule changes how the service's own default route treats requests on `port`.

@@ -10,6 +10,7 @@ mod delegation;
 mod destination_rules;
 mod domains;
 mod effects;
+mod filter_chains;
 mod http_routes;
 mod lens;
 mod localities;
@@ -36,6 +37,8 @@ use clusters::ClusterTable;
 pub use clusters::{Cluster, ClusterId, Target};
 pub(crate) use delegation::{Delegates, Undelegated, Unused};
 pub use effects::Effects;
+pub use filter_chains::RuleKind;
+pub(crate) use filter_chains::{ConnectionRoute, FilterChains};
 pub(crate) use http_routes::Unattached;
 pub(crate) use lens::{Lens, look_each};
 pub(crate) use mirrors::MirrorLeg;
@@ -85,7 +88,7 @@ pub struct RuleRef {
     pub virtual_service: Option<Arc<str>>,
     /// `namespace/name` of the HTTPRoute, if it is one's.
     pub http_route: Option<Arc<str>>,
-    /// Position in `spec.http`, or `spec.rules`.
+    /// Position in `spec.http`, `spec.tls` or `spec.tcp`, or in `spec.rules`.
     pub index: usize,
     /// Position in that rule's `match`; `None` when it has none.
     pub entry: Option<usize>,
@@ -182,6 +185,11 @@ impl Table {
     #[must_use]
     pub fn treatment(&self, dialled: Dialled) -> Protocol {
         self.routes.treatment(dialled)
+    }
+
+    /// What a listener does with bytes that are not HTTP; `None` when there is none, or none but for HTTP.
+    pub(crate) fn filter_chains(&self, dialled: Dialled) -> Option<&FilterChains> {
+        self.routes.filter_chains(dialled)
     }
 
     /// The virtual host of a request: by name on ports declared HTTP, by address on undeclared ones.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    ConnectionPool, HashKey, LoadBalancer, LoadBalancing, LocalitySetting, OutlierDetection, PolicyDefaults,
-    TrafficPolicy, Warmup,
+    ConnectionPool, HashKey, IdleTimeout, LoadBalancer, LoadBalancing, LocalitySetting, OutlierDetection,
+    PolicyDefaults, TrafficPolicy, Warmup,
 };
 
 /// The blocks in force for a cluster.
@@ -72,6 +72,27 @@ pub(super) fn hash_key(
     let of_subset = own.or(subset).and_then(|policy| policy.load_balancer.as_ref());
     let load_balancing = of_subset.or_else(|| base?.load_balancer.as_ref())?;
     load_balancing.algorithm.hash_key().cloned()
+}
+
+/// What a route for connections takes from the rule of its first destination.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct OfConnections {
+    /// A consistent hash is taken of the client's address.
+    pub(crate) hashes_source: bool,
+    /// When a silent connection ends; `None`: as Envoy's default says.
+    pub(crate) idle_timeout: Option<IdleTimeout>,
+}
+
+/// The top level counts, port-level settings do not; a subset that is the sole destination has its own say in what is hashed
+/// (istio/istio@86c9f01 pilot/pkg/networking/core/networkfilter.go, maybeSetHashPolicy and
+/// buildOutboundNetworkFiltersWithSingleDestination).
+pub(super) fn of_connections(top: Option<&TrafficPolicy>, subset: Option<&TrafficPolicy>) -> OfConnections {
+    let of_subset = subset.and_then(|policy| policy.load_balancer.as_ref());
+    let load_balancing = of_subset.or_else(|| top?.load_balancer.as_ref());
+    OfConnections {
+        hashes_source: load_balancing.and_then(|found| found.algorithm.hash_key()) == Some(&HashKey::SourceIp),
+        idle_timeout: top.and_then(|policy| policy.connection_pool.as_ref()).and_then(|pool| pool.tcp_idle),
+    }
 }
 
 /// Whether the blocks for a port's whole host change anything about a request.

@@ -6,17 +6,20 @@ use std::sync::Arc;
 
 use super::clusters::Clusters;
 use super::domains::{self, Domains};
+use super::filter_chains::{self, FilterChains};
 use super::rules::View;
 use super::virtual_host::{self, VirtualHost};
 use crate::decide::Dialled;
 use crate::model::{OutboundTraffic, Protocol, Service, ServicePort};
 
 /// One port of a service as a listener has it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Listener {
     protocol: Protocol,
     /// For undeclared ports: the address alone selects the service, whatever the Host.
     host: Arc<VirtualHost>,
+    /// For bytes that are not HTTP; none on ports declared HTTP.
+    chains: Option<Arc<FilterChains>>,
 }
 
 /// The part of a table that a change of endpoints leaves as it is.
@@ -47,7 +50,9 @@ impl Routes {
         for service in view.services() {
             for port in &service.ports {
                 let host = virtual_host::of_service(view, clusters, service, port);
-                routes.listen(view, service, port, &host);
+                let chains = (!port.protocol.is_http())
+                    .then(|| Arc::new(filter_chains::of_service(view, clusters, service, port)));
+                routes.listen(view, service, port, &Listener { protocol: port.protocol, host, chains });
             }
         }
         routes
@@ -55,9 +60,9 @@ impl Routes {
 
     /// The oldest of several services at one address and port is heard
     /// (istio/istio@86c9f01 pilot/pkg/networking/core/listener.go, outboundListenerConflict).
-    fn listen(&mut self, view: &View<'_>, service: &Service, port: &ServicePort, host: &Arc<VirtualHost>) {
-        let meant = self.gives_meaning(&view.names(service), port, host);
-        let listener = || Listener { protocol: port.protocol, host: Arc::clone(host) };
+    fn listen(&mut self, view: &View<'_>, service: &Service, port: &ServicePort, listener: &Listener) {
+        let meant = self.gives_meaning(&view.names(service), port, listener);
+        let listener = || listener.clone();
         let addresses = listened(service, port);
         if addresses.is_empty() && !service.headless() {
             if !port.protocol.is_http() {
@@ -117,25 +122,32 @@ impl Routes {
         }
     }
 
+    /// At every address HTTP and others make one listener, whose other bytes meet the others' chains.
+    pub(super) fn filter_chains(&self, dialled: Dialled) -> Option<&FilterChains> {
+        let listener = self.addresses.get(&dialled).or_else(|| self.anywhere.get(&dialled.port))?;
+        listener.chains.as_deref()
+    }
+
     pub(super) fn virtual_host(&self, dialled: Dialled, host: &str) -> Option<&VirtualHost> {
         match self.addresses.get(&dialled) {
-            Some(Listener { protocol: Protocol::Unknown, host }) => Some(host),
+            Some(Listener { protocol: Protocol::Unknown, host, .. }) => Some(host),
             _ => self.ports.get(&dialled.port)?.find(host),
         }
     }
 
     /// Whether a rule stands behind any name of the service: an unregistered host may have taken one of them.
-    fn gives_meaning(&self, names: &[String], port: &ServicePort, host: &VirtualHost) -> bool {
+    fn gives_meaning(&self, names: &[String], port: &ServicePort, listener: &Listener) -> bool {
+        let Listener { host, chains, .. } = listener;
+        let opaque = chains.as_ref().is_some_and(|chains| chains.ruled());
         match port.protocol {
-            Protocol::Unknown => host.ruled(),
+            Protocol::Unknown => host.ruled() || opaque,
             protocol if protocol.is_http() => {
                 let named = |names_of_port: &Domains| {
                     names.iter().any(|name| names_of_port.find(name).is_some_and(VirtualHost::ruled))
                 };
                 host.ruled() || self.ports.get(&port.number).is_some_and(named)
             }
-            // Rules for opaque bytes are the kernel's to decide.
-            _ => false,
+            _ => opaque,
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use meshlet_routing::decide::{Decision, Dialled, Outcome, Request, decide};
+use meshlet_routing::decide::{
+    Connection, ConnectionDecision, Decision, Dialled, Outcome, Request, RoutedConnection, decide, decide_connection,
+};
 use meshlet_routing::fault::{Fault, Severity};
 use meshlet_routing::manifest;
 use meshlet_routing::model::{Labels, World};
@@ -43,6 +45,12 @@ pub(crate) fn faults(text: &str) -> Vec<Fault> {
 pub(crate) fn errors(text: &str) -> Vec<String> {
     let of_errors = faults(text).into_iter().filter(|fault| fault.severity == Severity::Error);
     of_errors.map(|fault| fault.to_string()).collect()
+}
+
+/// The warnings alone, as they are printed.
+pub(crate) fn warnings(text: &str) -> Vec<String> {
+    let of_warnings = faults(text).into_iter().filter(|fault| fault.severity == Severity::Warning);
+    of_warnings.map(|fault| fault.to_string()).collect()
 }
 
 /// The world of a text in which nothing is refused.
@@ -88,9 +96,7 @@ pub(crate) fn get<'a>(authority: &'a str, path: &'a str) -> Request<'a> {
 
 /// What is decided about a request to an address such as `10.96.0.1:80`.
 pub(crate) fn decided<'t>(table: &'t Table, dialled: &str, request: &Request<'_>, draw: u32) -> Decision<'t> {
-    let (address, port) = dialled.rsplit_once(':').expect("ADDRESS:PORT");
-    let address: IpAddr = address.trim_matches(['[', ']']).parse().expect("an address");
-    decide(table, Dialled { address, port: port.parse().expect("a port") }, request, draw)
+    decide(table, place(dialled), request, draw)
 }
 
 /// The same in a word: a cluster's name, `STATUS FLAG`, or `passthrough`.
@@ -99,5 +105,63 @@ pub(crate) fn sent(table: &Table, dialled: &str, request: &Request<'_>, draw: u3
         Outcome::Route(route) => route.cluster.name.to_string(),
         Outcome::Respond(respond) => format!("{} {}", respond.status, respond.flag),
         Outcome::Passthrough(_) => "passthrough".to_owned(),
+    }
+}
+
+fn place(dialled: &str) -> Dialled {
+    let (address, port) = dialled.rsplit_once(':').expect("ADDRESS:PORT");
+    let address: IpAddr = address.trim_matches(['[', ']']).parse().expect("an address");
+    Dialled { address, port: port.parse().expect("a port") }
+}
+
+/// What is decided about a connection to an address from 10.1.9.1, in a word: a cluster's name, `reset FLAG`, or
+/// `passthrough REASON`.
+pub(crate) fn connected(table: &Table, dialled: &str, sni: Option<&str>) -> String {
+    word(&decide_connection(table, &from("10.1.9.1", dialled, sni), 0))
+}
+
+/// The same from another address.
+pub(crate) fn connected_from(table: &Table, dialled: &str, sni: Option<&str>, source: &str) -> String {
+    word(&decide_connection(table, &from(source, dialled, sni), 0))
+}
+
+/// The same by another draw.
+pub(crate) fn connected_by(table: &Table, dialled: &str, sni: Option<&str>, draw: u32) -> String {
+    word(&decide_connection(table, &from("10.1.9.1", dialled, sni), draw))
+}
+
+/// What `see` finds in the route of a connection; `None` when it has none.
+pub(crate) fn relayed<T>(
+    table: &Table,
+    dialled: &str,
+    sni: Option<&str>,
+    see: impl Fn(&RoutedConnection<'_>) -> T,
+) -> Option<T> {
+    relayed_from(table, dialled, sni, "10.1.9.1", see)
+}
+
+/// The same from another address.
+pub(crate) fn relayed_from<T>(
+    table: &Table,
+    dialled: &str,
+    sni: Option<&str>,
+    source: &str,
+    see: impl Fn(&RoutedConnection<'_>) -> T,
+) -> Option<T> {
+    match decide_connection(table, &from(source, dialled, sni), 0) {
+        ConnectionDecision::Route(route) => Some(see(&route)),
+        ConnectionDecision::Reset(_) | ConnectionDecision::Passthrough(_) => None,
+    }
+}
+
+fn from<'a>(source: &str, dialled: &str, sni: Option<&'a str>) -> Connection<'a> {
+    Connection { dialled: place(dialled), sni, source: Some(source.parse().expect("an address")) }
+}
+
+fn word(decision: &ConnectionDecision<'_>) -> String {
+    match decision {
+        ConnectionDecision::Route(route) => route.cluster.name.to_string(),
+        ConnectionDecision::Reset(reset) => format!("reset {}", reset.flag),
+        ConnectionDecision::Passthrough(reason) => format!("passthrough {}", reason.as_str()),
     }
 }

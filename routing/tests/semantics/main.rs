@@ -40,5 +40,8 @@ mod s4_7_overflow;
 mod s4_8_locality;
 mod s4_9_tls;
 mod s5_1_declaration;
+mod s5_2_treatment;
+mod s5_3_tcp_routes;
+mod s5_4_tls_routes;
 mod s5_5_conflicts;
 mod shop;

@@ -1,5 +1,8 @@
 //! Rules and matches that no connection can reach, whoever opens it.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use serde_json::Value;
 
 use super::super::fields::Fields;
@@ -8,7 +11,7 @@ use super::super::fields::Fields;
 /// and analyzeUnreachableTLSRules): behind a rule without match, and of a match that was written before.
 pub(super) fn warn(rules: &[Fields<'_>]) {
     let mut catch_all: Option<&Fields<'_>> = None;
-    let mut seen: Vec<(&Value, String)> = Vec::new();
+    let mut seen: HashMap<String, String> = HashMap::new();
     for rule in rules {
         if let Some(before) = catch_all {
             let problem = format!("is never reached: {} takes every connection", before.here());
@@ -21,11 +24,13 @@ pub(super) fn warn(rules: &[Fields<'_>]) {
         }
         for (index, entry) in entries.iter().enumerate() {
             let path = format!("{}[{index}]", rule.path("match"));
-            match seen.iter().find(|(known, _)| *known == entry) {
-                Some((_, first)) => {
-                    rule.report().warn(&path, format!("is never reached: it repeats {first}"), "remove it");
+            match seen.entry(entry.to_string()) {
+                Entry::Occupied(first) => {
+                    rule.report().warn(&path, format!("is never reached: it repeats {}", first.get()), "remove it");
                 }
-                None => seen.push((entry, path)),
+                Entry::Vacant(place) => {
+                    place.insert(path);
+                }
             }
         }
     }

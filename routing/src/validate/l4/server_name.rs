@@ -11,7 +11,11 @@ pub(super) fn read(report: &Report<'_>, path: &str, name: &str, hosts: &[&str]) 
     if name.parse::<IpAddr>().is_ok() {
         report.warn(path, format!("{name:?} is an address"), "clients send names alone: write a name");
     } else if !is_pattern(name) {
-        report.error(path, format!("{name:?} is no server name"), "write a DNS name, or a wildcard such as *.example.com");
+        report.error(
+            path,
+            format!("{name:?} is no server name"),
+            "write a DNS name, or a wildcard such as *.example.com",
+        );
         return None;
     } else if !hosts.iter().any(|host| covers(host, name)) {
         let problem = format!("{name:?} is not covered by spec.hosts ({})", hosts.join(", "));

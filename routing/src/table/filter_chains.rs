@@ -1,0 +1,278 @@
+//! What one address of a service does with connections that are not read as HTTP: Envoy's filter chains.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::RuleRef;
+use super::clusters::Clusters;
+use super::policy::OfConnections;
+use super::rules::View;
+use super::targets::Targets;
+use crate::decide::Reason;
+use crate::model::{
+    Destination, HostPattern, Hostname, L4Match, Protocol, Service, ServicePort, Split, Subnet, TcpRule, TlsRule,
+    VirtualService,
+};
+
+/// The routes of one port of a service. A connection meets those of the narrowest subnet that it was dialled in and no
+/// others: there is no way back to a wider one when none of them takes its server name
+/// (envoy source/common/listener_manager/filter_chain_manager_impl.cc, findFilterChainForDestinationIP).
+#[derive(Debug, Default)]
+pub(crate) struct FilterChains {
+    /// Longest prefix first.
+    subnets: Vec<(Subnet, ServerNames)>,
+    anywhere: ServerNames,
+    ruled: bool,
+    /// Whose address it is.
+    pub(crate) service: Option<(Hostname, u16, Protocol)>,
+}
+
+/// One way a connection may go.
+#[derive(Debug)]
+pub(crate) struct ConnectionRoute {
+    pub(crate) kind: RuleKind,
+    pub(crate) rule: Arc<RuleRef>,
+    pub(crate) action: Arc<ConnectionAction>,
+    pub(crate) reason: Reason,
+}
+
+/// What a route does with its connections.
+#[derive(Debug)]
+pub(crate) struct ConnectionAction {
+    pub(crate) targets: Targets,
+    pub(crate) policy: OfConnections,
+}
+
+/// In which list of a VirtualService a rule is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleKind {
+    /// `spec.tcp`, and what a service does without any rule.
+    Tcp,
+    /// `spec.tls`.
+    Tls,
+}
+
+impl RuleKind {
+    /// The field's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+/// Routes by the name in the ClientHello: the exact one, else the longest wildcard, else whatever the name is.
+#[derive(Debug, Default)]
+struct ServerNames {
+    exact: HashMap<Box<str>, Arc<ConnectionRoute>>,
+    /// Longest first.
+    suffixes: Vec<(Box<str>, Arc<ConnectionRoute>)>,
+    any: Option<Arc<ConnectionRoute>>,
+}
+
+impl ServerNames {
+    fn find(&self, sni: Option<&str>) -> Option<&Arc<ConnectionRoute>> {
+        let named = sni.and_then(|name| {
+            let covers = |suffix: &str| name.len() > suffix.len() && name.ends_with(suffix);
+            let by_suffix = || self.suffixes.iter().find(|(suffix, _)| covers(suffix)).map(|(_, route)| route);
+            self.exact.get(name).or_else(by_suffix)
+        });
+        named.or(self.any.as_ref())
+    }
+
+    /// The first to claim a name keeps it.
+    fn claim(&mut self, name: &HostPattern, route: &Arc<ConnectionRoute>) {
+        let route = Arc::clone(route);
+        match name {
+            HostPattern::Exact(name) => drop(self.exact.entry(name.as_str().into()).or_insert(route)),
+            HostPattern::Suffix(suffix) => {
+                let place = self.suffixes.partition_point(|(known, _)| known.len() > suffix.len());
+                let mut equals = self.suffixes[place..].iter().take_while(|(known, _)| known.len() == suffix.len());
+                if !equals.any(|(known, _)| **known == **suffix) {
+                    self.suffixes.insert(place, ((&**suffix).into(), route));
+                }
+            }
+            HostPattern::Any => drop(self.any.get_or_insert(route)),
+        }
+    }
+}
+
+impl FilterChains {
+    /// The route of a connection; `sni` is the name in its ClientHello, in lower case, if it has one.
+    pub(crate) fn find(&self, dialled: IpAddr, sni: Option<&str>) -> Option<&Arc<ConnectionRoute>> {
+        let within = self.subnets.iter().find(|(subnet, _)| subnet.contains(dialled)).map(|(_, names)| names);
+        within.unwrap_or(&self.anywhere).find(sni)
+    }
+
+    /// Whether an object somebody wrote stands behind it.
+    pub(crate) fn ruled(&self) -> bool {
+        self.ruled
+    }
+
+    fn names(&mut self, subnet: Option<Subnet>) -> &mut ServerNames {
+        let Some(subnet) = subnet else { return &mut self.anywhere };
+        let place = self.subnets.iter().position(|(known, _)| *known == subnet).unwrap_or_else(|| {
+            let place = self.subnets.partition_point(|(known, _)| known.length() >= subnet.length());
+            self.subnets.insert(place, (subnet, ServerNames::default()));
+            place
+        });
+        &mut self.subnets[place].1
+    }
+
+    fn claim(&mut self, conditions: &L4Match, name: &HostPattern, route: &Arc<ConnectionRoute>) {
+        if conditions.destination_subnets.is_empty() {
+            self.anywhere.claim(name, route);
+        }
+        for subnet in &conditions.destination_subnets {
+            self.names(Some(*subnet)).claim(name, route);
+        }
+        self.ruled = true;
+    }
+}
+
+/// The chains of a service's port for connections. On a port declared TLS a rule for server names leaves no room for
+/// others; everywhere else what no rule takes is the service's own
+/// (istio/istio@86c9f01 pilot/pkg/networking/core/tls.go, buildSidecarOutboundTCPTLSFilterChainOpts).
+pub(super) fn of_service(
+    view: &View<'_>,
+    clusters: &mut Clusters<'_, '_>,
+    service: &Service,
+    port: &ServicePort,
+) -> FilterChains {
+    let mut building = Building { view, clusters, port: port.number, chains: FilterChains::default() };
+    let rules: Vec<&VirtualService> = view.claimants(&service.host);
+    if port.protocol != Protocol::Tcp {
+        rules.iter().for_each(|rule| building.tls(rule));
+    }
+    let complete = match port.protocol {
+        Protocol::Tls => building.chains.ruled,
+        _ => rules.iter().any(|rule| building.tcp(rule)),
+    };
+    if !complete {
+        building.default_route(service, port.protocol);
+    }
+    FilterChains { service: Some((service.host.clone(), port.number, port.protocol)), ..building.chains }
+}
+
+struct Building<'b, 'v, 'w> {
+    view: &'b View<'b>,
+    clusters: &'b mut Clusters<'v, 'w>,
+    port: u16,
+    chains: FilterChains,
+}
+
+impl Building<'_, '_, '_> {
+    /// Adds the TLS rules of an object; of a name's routes the first stays.
+    fn tls(&mut self, object: &VirtualService) {
+        for (index, TlsRule { matches, split }) in object.tls.iter().enumerate() {
+            let mut action = None;
+            for (entry, found) in matches.iter().enumerate() {
+                if !self.is_live(&found.conditions) {
+                    continue;
+                }
+                let action = action.get_or_insert_with(|| Arc::new(self.action(split)));
+                let route = route(RuleKind::Tls, object, index, Some(entry), action);
+                found.sni_hosts.iter().for_each(|name| self.chains.claim(&found.conditions, name, &route));
+            }
+        }
+    }
+
+    /// Adds the TCP rules of an object up to the first that takes every connection; gives whether there is one. A rule does
+    /// as soon as one of its matches names no subnet.
+    fn tcp(&mut self, object: &VirtualService) -> bool {
+        for (index, TcpRule { matches, split }) in object.tcp.iter().enumerate() {
+            let live: Vec<(usize, &L4Match)> =
+                matches.iter().enumerate().filter(|(_, conditions)| self.is_live(conditions)).collect();
+            let anywhere = live.iter().find(|(_, conditions)| conditions.destination_subnets.is_empty());
+            let everything = L4Match::default();
+            let (routes, complete) = match anywhere {
+                _ if matches.is_empty() => (vec![(None, &everything)], true),
+                Some((entry, _)) => (vec![(Some(*entry), &everything)], true),
+                None => (live.into_iter().map(|(entry, conditions)| (Some(entry), conditions)).collect(), false),
+            };
+            if routes.is_empty() {
+                continue;
+            }
+            let action = Arc::new(self.action(split));
+            for (entry, conditions) in routes {
+                let route = route(RuleKind::Tcp, object, index, entry, &action);
+                self.chains.claim(conditions, &HostPattern::Any, &route);
+            }
+            if complete {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// All of the service's endpoints, balanced as its DestinationRule says.
+    fn default_route(&mut self, service: &Service, protocol: Protocol) {
+        let reason = if self.clusters.has_policy(&service.host, self.port) {
+            Reason::DestinationRuleOnly
+        } else {
+            Reason::DefaultRoute
+        };
+        let target = self.clusters.target(&service.host, self.port, None);
+        let action = Arc::new(ConnectionAction {
+            targets: Targets::sole(service.host.clone(), self.port, target, Arc::default()),
+            policy: self.clusters.of_connections(&service.host, None),
+        });
+        let rule = Arc::new(RuleRef::default());
+        let route = Arc::new(ConnectionRoute { kind: RuleKind::Tcp, rule, action, reason });
+        // Only where no address tells services apart does the server name.
+        let name = if service.addresses.is_empty() && protocol == Protocol::Tls {
+            HostPattern::literal(service.host.as_str())
+        } else {
+            HostPattern::Any
+        };
+        self.chains.anywhere.claim(&name, &route);
+        self.chains.ruled |= reason == Reason::DestinationRuleOnly;
+    }
+
+    /// The conditions that are decided while compiling; unlike those of HTTP all of them count, whatever `gateways` says
+    /// (istio/istio@86c9f01 pilot/pkg/networking/core/tls.go, matchTCP and matchTLS).
+    fn is_live(&self, conditions: &L4Match) -> bool {
+        !conditions.gateways_only
+            && conditions.port.is_none_or(|port| port == self.port)
+            && self.view.scope.meets(&conditions.source_labels, conditions.source_namespace.as_deref())
+    }
+
+    fn action(&mut self, split: &Split) -> ConnectionAction {
+        let targets = Targets::new(split, |destination| {
+            let port = destination.port.unwrap_or_else(|| self.inferred_port(&destination.host));
+            let target = self.clusters.target(&destination.host, port, destination.subset.as_deref());
+            (port, target, Arc::default())
+        });
+        // What the first destination's rule says goes for all; its subset counts only when it is the sole one.
+        let (first, subset) = match split {
+            Split::Sole(destination) => (Some(destination), destination.subset.as_deref()),
+            Split::Weighted(destinations) => (destinations.first().map(|(_, destination)| destination), None),
+        };
+        let policy = first.map(|Destination { host, .. }| self.clusters.of_connections(host, subset));
+        ConnectionAction { targets, policy: policy.unwrap_or_default() }
+    }
+
+    /// The only port of a service that has one, else the dialled one. The complete service is asked, unlike for HTTP
+    /// (istio/istio@86c9f01 pilot/pkg/networking/core/route/route.go, GetDestinationCluster).
+    fn inferred_port(&self, host: &Hostname) -> u16 {
+        match self.view.destination(host).map(|service| &*service.ports) {
+            Some([only]) => only.number,
+            Some(_) | None => self.port,
+        }
+    }
+}
+
+fn route(
+    kind: RuleKind,
+    object: &VirtualService,
+    index: usize,
+    entry: Option<usize>,
+    action: &Arc<ConnectionAction>,
+) -> Arc<ConnectionRoute> {
+    let object = format!("{}/{}", object.object.namespace, object.object.name);
+    let rule = Arc::new(RuleRef { virtual_service: Some(object.into()), index, entry, ..RuleRef::default() });
+    Arc::new(ConnectionRoute { kind, rule, action: Arc::clone(action), reason: Reason::VirtualServiceRule })
+}
