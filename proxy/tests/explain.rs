@@ -104,8 +104,12 @@ fn given_an_unmarked_client_then_nothing_applies() {
 
 #[test]
 fn given_bytes_that_are_not_http_1_1_or_a_host_that_is_nobodys_then_it_passes_through() {
-    let grpc = "grpc://httpping-without-sidecar:8080";
-    check("weights.yaml", MARKED, &[grpc], &[("/verdict", json!("passthrough")), ("/reason", json!("NotHttp"))]);
+    for (scheme, reason) in
+        [("grpc", "Http2NotHonoured"), ("h2c", "Http2NotHonoured"), ("https", "NotHttp"), ("tcp", "NotHttp")]
+    {
+        let url = format!("{scheme}://httpping-without-sidecar:8080");
+        check("weights.yaml", MARKED, &[&url], &[("/verdict", json!("passthrough")), ("/reason", json!(reason))]);
+    }
     let unknown = [("/verdict", json!("passthrough")), ("/reason", json!("UnknownHost"))];
     check("weights.yaml", MARKED, &["http://www.example.com/"], &unknown);
     check("weights.yaml", MARKED, &[URL, "-H", "host: www.example.com"], &unknown);

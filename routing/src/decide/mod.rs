@@ -68,6 +68,7 @@ pub enum Reason {
     NoListener,
     NotHttp,
     UnlistedServerName,
+    Http2NotHonoured,
     UnresolvedName,
 }
 
@@ -92,6 +93,7 @@ impl Reason {
             Self::NoListener => "NoListener",
             Self::NotHttp => "NotHttp",
             Self::UnlistedServerName => "UnlistedServerName",
+            Self::Http2NotHonoured => "Http2NotHonoured",
             Self::UnresolvedName => "UnresolvedName",
         }
     }

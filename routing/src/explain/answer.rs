@@ -277,14 +277,14 @@ impl fmt::Display for KeyShown {
 }
 
 impl RuleShown {
-    pub(super) fn new(rule: &RuleRef) -> Self {
+    pub(super) fn new(kind: &'static str, rule: &RuleRef) -> Self {
         let name = (!rule.name.is_empty()).then(|| rule.name.to_string());
         let delegate = rule.delegate.as_ref().map(|delegate| DelegateShown {
             virtual_service: delegate.virtual_service.to_string(),
             index: delegate.index,
             entry: delegate.entry,
         });
-        Self { kind: "http", index: rule.index, name, entry: rule.entry, delegate }
+        Self { kind, index: rule.index, name, entry: rule.entry, delegate }
     }
 }
 

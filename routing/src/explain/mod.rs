@@ -8,6 +8,7 @@ mod asked;
 mod attached;
 mod capture;
 mod cluster;
+mod connection;
 mod heads;
 mod losers;
 mod policy;
@@ -37,7 +38,8 @@ use crate::decide::{
 };
 use crate::enrol::{Verdict, enrol};
 use crate::model::{Hostname, LoadBalancer, Namespace, Pod, Protocol, Service, VirtualService, World};
-use crate::table::{Cluster, Leg, Route, Scope, Table, Target, View};
+use crate::table::{Cluster, Leg, Scope, Table, Target, View};
+use connection::Reading;
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -53,8 +55,12 @@ pub enum Client<'w> {
 pub enum Speech {
     /// HTTP/1.1.
     Http1,
-    /// Anything else: it passes through.
-    Other,
+    /// HTTP/2 with prior knowledge.
+    Http2,
+    /// TLS with the host's name in its ClientHello.
+    Tls,
+    /// Bytes that are none of these.
+    Tcp,
 }
 
 /// What is asked.
@@ -80,16 +86,22 @@ pub struct Question<'q> {
     pub all_rules: bool,
 }
 
-/// Answers a question about a request.
+impl Question<'_> {
+    /// The client's own address, where there is one.
+    fn source(&self) -> Option<IpAddr> {
+        match &self.client {
+            Client::Pod(pod) => pod.addresses.first().copied(),
+            Client::Imaginary(_) => self.request.source,
+        }
+    }
+}
+
+/// Answers a question about a request, or about a connection that carries none.
 #[must_use]
 pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
     let (mut explanation, scope) = about_client(world, &question.client);
     let path = normalize_path(question.request.path);
-    let source = match &question.client {
-        Client::Pod(pod) => pod.addresses.first().copied(),
-        Client::Imaginary(_) => question.request.source,
-    };
-    let request = Request { path: &path, source, ..question.request };
+    let request = Request { path: &path, source: question.source(), ..question.request };
     explanation.request = Some(RequestShown::new(&request));
     let Some(scope) = scope else {
         explanation.not_used = losers::of_native(world, question.host, &client_namespace(&question.client));
@@ -108,28 +120,33 @@ pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
     };
     let dialled = Dialled { address: address.to_canonical(), port: question.port };
     let selected = select(&table, dialled, &request);
-    explanation.place(&selected);
-    let host = host_of(&selected).map(|(host, ..)| host.clone()).or(concerned);
+    let reading = Reading::new(table.treatment(dialled), question, dialled);
+    let (host, owner) = match &reading {
+        Reading::Connection(connection) => explanation.place_connection(&table, connection),
+        Reading::Requests | Reading::Http2 => explanation.place(&selected),
+    };
+    let host = host.or(concerned.as_ref());
     let capture = capture::judge(world, &question.client, &table, question.capture, dialled);
     if dialled.address.is_ipv6() {
         (explanation.verdict, explanation.reason, explanation.path) = ("bypass", "Ipv6NotCaptured", "native");
     } else if !capture.captured {
         // Unruled: the kernel lets it through, and kube-proxy decides.
         explanation.passes(if host.is_some() { "DefaultRoute" } else { "UnknownHost" }, "native");
-    } else if let Some(reason) = refusal(&table, dialled, question.speech != Speech::Other) {
+    } else if let Some(reason) = refusal(&table, dialled, !matches!(reading, Reading::Connection(_))) {
         (explanation.verdict, explanation.reason, explanation.path) = ("reset", reason.as_str(), "proxy");
-    } else if question.speech == Speech::Other || matches!(table.treatment(dialled), Protocol::Tcp | Protocol::Tls) {
-        explanation.passes("NotHttp", "proxy");
     } else {
-        explanation.decided(&table, dialled, &request, question.seed, &selected);
-        if question.all_rules {
-            explanation.rules = Some(rules::judged(&selected, &request));
+        match &reading {
+            Reading::Requests => {
+                explanation.decided(&table, dialled, &request, question.seed, &selected);
+                explanation.rules = question.all_rules.then(|| rules::judged(&selected, &request));
+            }
+            Reading::Http2 => explanation.passes(Reason::Http2NotHonoured.as_str(), "proxy"),
+            Reading::Connection(connection) => explanation.connected(&table, connection, question.seed),
         }
     }
     explanation.capture = Some(capture);
     explanation.gateways = explanation.virtual_service.as_ref().and_then(|name| gateways(world, name));
-    explanation.not_used =
-        losers::of_captured(&view, world, question.host, question.port, host.as_ref(), owner(&selected));
+    explanation.not_used = losers::of_captured(&view, world, question.host, question.port, host, owner);
     explanation
 }
 
@@ -213,13 +230,14 @@ fn owner<'t>(selected: &Selected<'t>) -> Option<&'t str> {
 }
 
 impl Explanation {
-    /// What the names say: the service and the rule, whatever is done with them.
-    fn place(&mut self, selected: &Selected<'_>) {
+    /// What the names say, whatever is done with the request: whose they are, and which virtual service has their routes.
+    fn place<'t>(&mut self, selected: &Selected<'t>) -> (Option<&'t Hostname>, Option<&'t str>) {
         self.service = host_of(selected).map(|(host, port, protocol)| ServiceShown {
             host: host.to_string(),
             port: *port,
             protocol: protocol.as_str(),
         });
+        (host_of(selected).map(|(host, ..)| host), owner(selected))
     }
 
     fn passes(&mut self, reason: &'static str, path: &'static str) {
@@ -234,8 +252,8 @@ impl Explanation {
         if let Selected::Route(_, route) = selected {
             self.http_route = route.rule.http_route.as_deref().map(str::to_owned);
             let ruled = route.rule.virtual_service.is_some() || self.http_route.is_some();
-            self.rule = ruled.then(|| RuleShown::new(&route.rule));
-            self.destinations = destinations(table, route);
+            self.rule = ruled.then(|| RuleShown::new("http", &route.rule));
+            self.destinations = destinations(table, route.action.legs());
             self.policy = PolicyShown::new(route);
         }
         let draw = u32::try_from(mix(seed) >> 32).unwrap_or(0);
@@ -257,23 +275,25 @@ impl Explanation {
             Outcome::Route(route) => {
                 (self.verdict, self.reason) = ("route", route.reason.as_str());
                 self.request = Some(heads(&*route.rule.name, &*route.cluster.name).sent(&route));
-                let picked = Balance::new().pick(route.cluster, route.key, mix(seed.wrapping_add(1)), &[]);
-                let hashed = route.cluster.load_balancer.hash_key().is_some();
-                let pod =
-                    |address| route.cluster.endpoints.iter().find(|endpoint| endpoint.address == address)?.pod.clone();
-                self.pick = picked.map(|picked| Pick {
-                    subset: route.cluster.subset.as_deref().map(str::to_owned),
-                    endpoint: picked.address.to_string(),
-                    pod: pod(picked.address),
-                    sticky: hashed && route.key.is_some(),
-                });
+                self.pick = pick(route.cluster, route.key, seed);
             }
         }
     }
 }
 
-fn destinations(table: &Table, route: &Route) -> Vec<Destination> {
-    let legs = route.action.legs();
+/// The endpoint that the seed draws.
+fn pick(cluster: &Cluster, key: Option<u64>, seed: u64) -> Option<Pick> {
+    let picked = Balance::new().pick(cluster, key, mix(seed.wrapping_add(1)), &[])?;
+    let endpoint = cluster.endpoints.iter().find(|endpoint| endpoint.address == picked.address);
+    Some(Pick {
+        subset: cluster.subset.as_deref().map(str::to_owned),
+        endpoint: picked.address.to_string(),
+        pod: endpoint.and_then(|endpoint| endpoint.pod.clone()),
+        sticky: cluster.load_balancer.hash_key().is_some() && key.is_some(),
+    })
+}
+
+fn destinations(table: &Table, legs: &[Leg]) -> Vec<Destination> {
     let total = legs.last().map_or(0, |leg| leg.upper);
     let mut below = 0;
     let shown = |leg: &Leg| {

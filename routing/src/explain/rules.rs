@@ -37,7 +37,7 @@ pub(super) fn judged(selected: &Selected<'_>, request: &Request<'_>) -> Vec<Judg
         };
         reached &= !took;
         let message = mismatch.map_or_else(|| fits(verdict), |mismatch| said(mismatch, request));
-        Judged { rule: RuleShown::new(&route.rule), verdict, message }
+        Judged { rule: RuleShown::new("http", &route.rule), verdict, message }
     };
     host.routes.iter().map(judge).collect()
 }
@@ -50,7 +50,7 @@ fn fits(verdict: &str) -> String {
 
 fn skip(route: &Route, request: &Request<'_>) -> Option<Skipped> {
     let mismatch = mismatch(route.condition.as_ref()?, request)?;
-    Some(Skipped { rule: RuleShown::new(&route.rule), message: said(mismatch, request) })
+    Some(Skipped { rule: RuleShown::new("http", &route.rule), message: said(mismatch, request) })
 }
 
 fn said(mismatch: Mismatch<'_>, request: &Request<'_>) -> String {

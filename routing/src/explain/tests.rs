@@ -31,18 +31,27 @@ fn world(manifests: &str) -> World {
 }
 
 fn ask(rules: &str, headers: &[(&str, &[u8])]) -> Explanation {
-    let question = Question {
+    let request = Request { method: "GET", authority: "web", path: "/a?b", headers, source: None };
+    explain(&world(&format!("{BASE}{rules}")), &Question { request, ..question(Speech::Http1, "web", 80) })
+}
+
+/// Without a request.
+fn connect(rules: &str, speech: Speech, host: &str, port: u16) -> Explanation {
+    explain(&world(&format!("{BASE}{rules}")), &question(speech, host, port))
+}
+
+fn question(speech: Speech, host: &str, port: u16) -> Question<'_> {
+    Question {
         client: Client::Imaginary(Scope::new("shop".into(), std::sync::Arc::default())),
-        speech: Speech::Http1,
-        host: "web",
+        speech,
+        host,
         address: None,
-        port: 80,
-        request: Request { method: "GET", authority: "web", path: "/a?b", headers, source: None },
+        port,
+        request: Request { method: "GET", authority: host, path: "/", headers: &[], source: None },
         capture: Capture::Ruled,
         seed: 1,
         all_rules: false,
-    };
-    explain(&world(&format!("{BASE}{rules}")), &question)
+    }
 }
 
 /// What a pod, or an imaginary client of `shop`, is told of a request to a URL.
@@ -264,4 +273,75 @@ fn given_an_answer_of_the_proxys_own_then_operations_on_responses_are_done_to_it
     let response = ask(&rule, &[("x-user", b"alice")]).response.expect("a response");
     let shown: Vec<(&str, &str)> = response.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     assert_eq!(shown, [("x-route", "gone"), ("x-said", "410 to alice")]);
+}
+
+const DB: &str = "---
+{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop}, spec: {clusterIP: 10.96.0.2, selector: {app: db}, ports: [{name: tcp, port: 5432}, {name: tls, port: 443}, {name: http, port: 80}, {name: any, port: 70}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: b, namespace: shop, labels: {app: db, version: v1}}, status: {podIP: 10.1.0.2}}
+---
+{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: db, namespace: shop}, spec: {host: db, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}, subsets: [{name: v1, labels: {version: v1}}]}}
+";
+
+fn db_rules() -> String {
+    let route =
+        "route: [{weight: 3, destination: {host: db, subset: v1}}, {weight: 1, destination: {host: db, subset: v9}}]";
+    let hosts = "hosts: [db.shop.svc.cluster.local, db.example]";
+    let tls = format!("tls: [{{match: [{{port: 443, sniHosts: [db.example]}}], {route}}}]");
+    let tcp = format!("tcp: [{{match: [{{port: 1}}], {route}}}, {{match: [{{port: 5432}}], {route}}}]");
+    DB.to_owned() + &virtual_service("shop", "db", &format!("{{{hosts}, {tls}, {tcp}}}"))
+}
+
+#[test]
+fn given_a_tcp_question_then_the_tcp_rule_its_destinations_and_the_pick_are_shown() {
+    let rules = db_rules();
+    let answer = connect(&rules, Speech::Tcp, "db", 5432);
+    assert_eq!((answer.verdict, answer.reason, answer.path), ("route", "VirtualServiceRule", "proxy"));
+    assert_eq!(answer.virtual_service.as_deref(), Some("shop/db"));
+    let rule = answer.rule.expect("a rule");
+    assert_eq!((rule.kind, rule.index, rule.entry), ("tcp", 1, Some(0)));
+    let shares: Vec<_> = answer.destinations.iter().map(|one| (one.cluster.as_str(), one.share)).collect();
+    assert_eq!(
+        shares,
+        [("outbound|5432|v1|db.shop.svc.cluster.local", 0.75), ("outbound|5432|v9|db.shop.svc.cluster.local", 0.25)]
+    );
+    assert_eq!(answer.pick.map(|pick| (pick.endpoint, pick.sticky)), Some(("10.1.0.2:5432".to_owned(), false)));
+    assert!(answer.request.is_none() && answer.policy.is_none() && answer.response.is_none());
+    let service = answer.service.expect("a service");
+    assert_eq!((service.host.as_str(), service.port, service.protocol), ("db.shop.svc.cluster.local", 5432, "tcp"));
+}
+
+#[test]
+fn given_a_destination_that_is_broken_then_the_verdict_is_reset_for_its_share_of_the_seeds() {
+    let broken = db_rules().replace("weight: 3", "weight: 0");
+    let answer = connect(&broken, Speech::Tcp, "db", 5432);
+    assert_eq!((answer.verdict, answer.reason, answer.path), ("reset", "UnknownSubset", "proxy"));
+    assert!(answer.pick.is_none());
+}
+
+#[test]
+fn given_a_declared_port_and_what_is_spoken_then_the_answer_is_what_the_data_path_does() {
+    let rules = db_rules();
+    for (speech, host, port, verdict, reason, kind) in [
+        (Speech::Http1, "db", 5432, "route", "VirtualServiceRule", Some("tcp")),
+        (Speech::Http2, "db", 5432, "route", "VirtualServiceRule", Some("tcp")),
+        (Speech::Tls, "db", 5432, "route", "VirtualServiceRule", Some("tcp")),
+        (Speech::Tls, "db", 443, "passthrough", "UnlistedServerName", None),
+        (Speech::Tcp, "db", 443, "passthrough", "UnlistedServerName", None),
+        (Speech::Tls, "db", 80, "passthrough", "NotHttp", None),
+        (Speech::Tcp, "db", 80, "passthrough", "NotHttp", None),
+        (Speech::Http2, "db", 80, "passthrough", "Http2NotHonoured", None),
+        (Speech::Http1, "db", 80, "route", "DestinationRuleOnly", None),
+        (Speech::Http2, "db", 70, "passthrough", "Http2NotHonoured", None),
+        (Speech::Http1, "db", 70, "route", "DestinationRuleOnly", None),
+        (Speech::Tls, "db", 70, "route", "DestinationRuleOnly", None),
+    ] {
+        let answer = connect(&rules, speech, host, port);
+        let shown = (answer.verdict, answer.reason, answer.rule.map(|rule| rule.kind));
+        assert_eq!(shown, (verdict, reason, kind), "{speech:?} {host} {port}");
+        assert_eq!(answer.path, "proxy");
+    }
+    let named = Question { address: Some([10, 96, 0, 2].into()), ..question(Speech::Tls, "db.example", 443) };
+    let answer = explain(&world(&format!("{BASE}{rules}")), &named);
+    assert_eq!((answer.verdict, answer.rule.map(|rule| (rule.kind, rule.index))), ("route", Some(("tls", 0))));
 }

@@ -26,9 +26,9 @@ impl FromStr for Url {
         let (scheme, rest) = url.split_once("://").ok_or("write SCHEME://HOST[:PORT][/PATH]")?;
         let (speech, default) = match scheme {
             "http" => (Speech::Http1, Some(80)),
-            "h2c" | "grpc" => (Speech::Other, Some(80)),
-            "https" | "tls" => (Speech::Other, Some(443)),
-            "tcp" => (Speech::Other, None),
+            "h2c" | "grpc" => (Speech::Http2, Some(80)),
+            "https" | "tls" => (Speech::Tls, Some(443)),
+            "tcp" => (Speech::Tcp, None),
             other => return Err(format!("{other:?} is not one of http, h2c, grpc, https, tls, tcp")),
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());

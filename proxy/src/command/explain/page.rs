@@ -21,7 +21,7 @@ pub(crate) struct Style {
 /// The page, ending with a line feed.
 pub(crate) fn page(answer: &Answer, style: Style) -> String {
     let mut page = Page { text: String::new(), style };
-    if answer.request.is_some() {
+    if answer.request.is_some() || !matches!(&*answer.verdict, "bypass" | "captured") {
         page.verdict(answer);
     }
     page.client(answer);
@@ -89,13 +89,14 @@ impl Page {
     }
 
     fn verdict(&mut self, answer: &Answer) {
+        let what = if answer.request.is_some() { "request" } else { "connection" };
         let (sign, sentence) = match &*answer.verdict {
-            "bypass" => (ASIDE, "the request goes out as it is; kube-proxy decides"),
-            "passthrough" => (ASIDE, "the request goes where it was dialled; kube-proxy decides"),
-            "route" => (YES, "the request is sent to a destination below"),
-            "redirect" => (YES, "the client is sent elsewhere"),
-            "reset" => (NO, "the connection has nowhere to go"),
-            _ => (NO, "the request is answered by the proxy"),
+            "bypass" => (ASIDE, format!("the {what} goes out as it is; kube-proxy decides")),
+            "passthrough" => (ASIDE, format!("the {what} goes where it was dialled; kube-proxy decides")),
+            "route" => (YES, format!("the {what} is sent to a destination below")),
+            "redirect" => (YES, "the client is sent elsewhere".to_owned()),
+            "reset" => (NO, "the connection has nowhere to go".to_owned()),
+            _ => (NO, format!("the {what} is answered by the proxy")),
         };
         let (verdict, reason, path) = (&answer.verdict, &answer.reason, &answer.path);
         self.line("VERDICT", sign, &format!("{verdict}: {sentence} ({reason}, path {path})"));
