@@ -1,7 +1,8 @@
 //! The data path: one connection of a captured pod, a file per step.
 //!
 //! [`workers`] are the threads, [`worker`] is what happens on one; [`accept`] takes a connection in the pod's network
-//! namespace, [`origin`] tells where it meant to go, [`detect`] what it speaks. Opaque bytes go to [`relay`]. HTTP goes
+//! namespace, [`origin`] tells where it meant to go, [`detect`] what it speaks. Bytes that are not read go to [`tcp`], which
+//! decides once and hands them to [`relay`]. HTTP goes
 //! round in [`http`]: [`head`] reads a request, [`route`] decides, [`edits`] changes heads, [`exchange`] finds an endpoint ([`pod`], [`upstreams`], [`pool`],
 //! [`upstream`]) and runs [`upload`] beside [`download`], [`answer`] speaks for the proxy itself when there is a [`failure`] or no route. [`report`] closes each.
 
@@ -27,6 +28,7 @@ mod pool;
 mod relay;
 mod report;
 mod route;
+mod tcp;
 #[cfg(test)]
 mod tests;
 mod timestamp;
@@ -113,16 +115,19 @@ pub(crate) enum End {
 async fn serve(downstream: &Downstream, stream: &mut TcpStream) -> End {
     let (mut read, mut write) = stream.split();
     let (table, dialled) = (downstream.pod.client.table.load_full(), downstream.dialled);
-    if matches!(table.treatment(dialled), Protocol::Tcp | Protocol::Tls) {
-        if refusal(&table, dialled, false).is_some() {
-            return End::Clean;
-        }
-        return relay::passthrough(downstream, &mut read, &mut write, None).await;
+    let treatment = table.treatment(dialled);
+    if treatment == Protocol::Tcp {
+        // The server may speak first.
+        return tcp::serve(downstream, &mut read, &mut write, None, None).await;
     }
-    match detect::detect(&downstream.worker, &downstream.pod, &mut read).await {
-        None => End::Clean,
-        Some(speaks) if refusal(&table, dialled, matches!(speaks, Speaks::Http(_))).is_some() => End::Clean,
-        Some(Speaks::Opaque(first)) => relay::passthrough(downstream, &mut read, &mut write, Some(first)).await,
-        Some(Speaks::Http(first)) => http::serve(downstream, &mut read, &mut write, first).await,
+    let Some((speaks, first)) = detect::detect(&downstream.worker, &downstream.pod, &mut read, treatment).await else {
+        return End::Clean;
+    };
+    match speaks {
+        Speaks::Http | Speaks::Http2 if refusal(&table, dialled, true).is_some() => End::Clean,
+        Speaks::Http => http::serve(downstream, &mut read, &mut write, first).await,
+        Speaks::Http2 => tcp::passthrough(downstream, &mut read, &mut write, first).await,
+        Speaks::Tls(name) => tcp::serve(downstream, &mut read, &mut write, Some(first), name.as_deref()).await,
+        Speaks::Opaque => tcp::serve(downstream, &mut read, &mut write, Some(first), None).await,
     }
 }

@@ -1,60 +1,46 @@
 //! Bytes both ways, unread: in 64 KiB buffers, so that a slow reader slows its writer and nobody else.
 
 use std::cell::Cell;
+use std::future::pending;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use meshlet_routing::model::ConnectionPool;
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
+use super::End;
 use super::buffer::{Buffer, Buffers};
-use super::failure::connect_reason;
-use super::flags::Flags;
-use super::report::{PASSTHROUGH_CLUSTER, Record};
-use super::{Downstream, End, upstream};
 
 /// Bytes relayed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Traffic {
     /// From the client.
     pub(crate) received: Cell<u64>,
     /// To the client.
     pub(crate) sent: Cell<u64>,
+    /// When the last ones were, or when there were none yet.
+    moved: Cell<Instant>,
 }
 
-/// Takes a connection to where the client dialled. `first` was already read from it.
-pub(crate) async fn passthrough(
-    downstream: &Downstream,
-    read: &mut ReadHalf<'_>,
-    write: &mut WriteHalf<'_>,
-    first: Option<Buffer>,
-) -> End {
-    let (worker, client) = (&downstream.worker, &downstream.pod.client);
-    let address = SocketAddr::new(downstream.dialled.address, downstream.dialled.port);
-    let mut record = Record::new(downstream.accepted, PASSTHROUGH_CLUSTER, "");
-    record.upstream = Some(address);
-    let traffic = Traffic::default();
-    let end = match upstream::connect(&client.netns, worker.netns(), address, &ConnectionPool::UNSET).await {
-        Ok(mut stream) => {
-            record.upstream_local = downstream.logs().then(|| stream.local_addr().ok()).flatten();
-            let (mut up_read, mut up_write) = stream.split();
-            relay((read, write), (&mut up_read, &mut up_write), first, &worker.buffers, &traffic).await
+impl Default for Traffic {
+    fn default() -> Self {
+        Self { received: Cell::default(), sent: Cell::default(), moved: Cell::new(Instant::now()) }
+    }
+}
+
+/// Returns when nothing has moved either way for so long; `None`: never.
+pub(crate) async fn idle(traffic: &Traffic, limit: Option<Duration>) {
+    let Some(limit) = limit else { return pending().await };
+    loop {
+        let Some(due) = traffic.moved.get().checked_add(limit) else { return pending().await };
+        if due <= Instant::now() {
+            return;
         }
-        Err(error) => {
-            record.flags = Flags::UF;
-            record.failure = Some(connect_reason(&error));
-            End::Reset
-        }
-    };
-    record.received = traffic.received.get();
-    record.sent = traffic.sent.get();
-    downstream.report(&record);
-    end
+        tokio::time::sleep_until(due.into()).await;
+    }
 }
 
 /// Relays until both sides have ended. `first` goes upstream before anything else.
@@ -72,10 +58,11 @@ pub(crate) async fn relay(
             if let Some(first) = first {
                 up_write.write_all(first.filled()).await?;
                 traffic.received.set(first.filled().len() as u64);
+                traffic.moved.set(Instant::now());
             }
-            one_way(down_read, up_write, buffers, &traffic.received).await
+            one_way(down_read, up_write, buffers, (&traffic.received, &traffic.moved)).await
         },
-        one_way(up_read, down_write, buffers, &traffic.sent),
+        one_way(up_read, down_write, buffers, (&traffic.sent, &traffic.moved)),
     );
     if done.is_ok() {
         return End::Clean;
@@ -90,7 +77,7 @@ async fn one_way(
     read: &mut ReadHalf<'_>,
     write: &mut WriteHalf<'_>,
     buffers: &Rc<Buffers>,
-    count: &Cell<u64>,
+    (count, moved): (&Cell<u64>, &Cell<Instant>),
 ) -> io::Result<()> {
     loop {
         let buffer = buffers.read(read).await?;
@@ -99,6 +86,7 @@ async fn one_way(
         }
         write.write_all(buffer.filled()).await?;
         count.set(count.get() + buffer.filled().len() as u64);
+        moved.set(Instant::now());
     }
 }
 

@@ -1,3 +1,4 @@
 //! Bytes in, values out; no sockets.
 
 pub(crate) mod http1;
+pub(crate) mod tls_client_hello;

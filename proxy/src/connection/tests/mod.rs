@@ -10,6 +10,7 @@ mod lifecycle;
 mod mirrors;
 mod opaque;
 mod policy;
+mod tcp;
 mod tries;
 
 use std::io::{ErrorKind, Read as _, Write as _};

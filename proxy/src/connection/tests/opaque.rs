@@ -1,4 +1,4 @@
-//! Everything that is not HTTP/1.1: taken to where it was dialled, byte for byte.
+//! Everything that is not HTTP/1.1: relayed byte for byte.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn echo() -> Upstream {
 fn given_bytes_that_are_no_http_then_they_are_relayed_with_the_half_close() {
     let upstream = echo();
     for protocol in [Protocol::Http, Protocol::Unknown, Protocol::Tcp, Protocol::Tls] {
-        let node = Node::new(protocol, upstream.address, &[]);
+        let node = Node::new(protocol, upstream.address, &[upstream.address]);
         for bytes in [
             "\u{16}\u{3}\u{1} hello",
             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -39,7 +39,7 @@ fn given_a_port_declared_opaque_then_the_server_may_speak_first_and_http_is_not_
         conversation.expect("GET / HTTP/1.1\r\n\r\n");
         conversation.send("250 done\r\n");
     });
-    let node = Node::new(Protocol::Tcp, upstream.address, &[]);
+    let node = Node::new(Protocol::Tcp, upstream.address, &[upstream.address]);
     let mut client = node.connect();
     client.expect("220 ready\r\n");
     client.send("GET / HTTP/1.1\r\n\r\n");
@@ -54,7 +54,7 @@ fn given_a_reset_on_one_side_then_the_other_side_is_reset() {
         let socket = socket2::SockRef::from(&conversation.stream);
         socket.set_linger(Some(Duration::ZERO)).expect("a linger time");
     });
-    let node = Node::new(Protocol::Tcp, upstream.address, &[]);
+    let node = Node::new(Protocol::Tcp, upstream.address, &[upstream.address]);
     let mut client = node.connect();
     client.send("\u{1}");
     client.expect_reset();
@@ -64,7 +64,7 @@ fn given_a_reset_on_one_side_then_the_other_side_is_reset() {
         conversation.expect("\u{1}");
         let _ = sender.send(conversation.rest().expect_err("a reset").kind());
     });
-    let node = Node::new(Protocol::Tcp, upstream.address, &[]);
+    let node = Node::new(Protocol::Tcp, upstream.address, &[upstream.address]);
     let mut client = node.connect();
     client.send("\u{1}");
     std::thread::sleep(Duration::from_millis(20));
@@ -74,14 +74,14 @@ fn given_a_reset_on_one_side_then_the_other_side_is_reset() {
 
 #[test]
 fn given_nobody_where_the_client_dialled_then_its_connection_is_reset() {
-    let node = Node::new(Protocol::Tcp, nobody(), &[]);
+    let node = Node::new(Protocol::Tcp, nobody(), &[nobody()]);
     node.connect().expect_reset();
 }
 
 #[test]
 fn given_much_both_ways_then_all_of_it_arrives() {
     let upstream = echo_in_pieces();
-    let node = Node::new(Protocol::Tcp, upstream.address, &[]);
+    let node = Node::new(Protocol::Tcp, upstream.address, &[upstream.address]);
     let mut client = node.connect();
     let bytes: Vec<u8> = (0..5_000_000_u32).map(|number| u8::try_from(number % 253).expect("below 253")).collect();
     let mut sender = client.stream.try_clone().expect("a second handle");

@@ -1,0 +1,182 @@
+//! One connection whose bytes are not read: decided once, relayed to one endpoint. When that cannot be connected to, the
+//! client's connection is closed: Istio leaves Envoy's `max_connect_attempts` at 1.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meshlet_routing::balance::{Permit, Picked, Resource};
+use meshlet_routing::decide::{Connection, ConnectionDecision, decide_connection};
+use meshlet_routing::model::{ConnectionPool, IdleTimeout};
+use meshlet_routing::table::Cluster;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+
+use super::buffer::Buffer;
+use super::failure::connect_reason;
+use super::flags::Flags;
+use super::relay::{Traffic, idle, relay};
+use super::report::{PASSTHROUGH_CLUSTER, Record};
+use super::upstreams::Upstreams;
+use super::{Client, Downstream, End, upstream};
+
+/// How long a connection may be silent; Envoy's default.
+const IDLE_LIMIT: Duration = Duration::from_secs(3600);
+
+/// What is done with a connection; holds nothing of the table.
+enum Plan {
+    /// To an endpoint of a cluster, chosen with this key.
+    Cluster(Arc<Cluster>, Option<u64>, Option<IdleTimeout>),
+    /// Where the client dialled.
+    Dialled,
+    /// Nowhere: the connection ends so.
+    Closed(Flags, End),
+}
+
+impl Plan {
+    fn new(client: &Client, downstream: &Downstream, server_name: Option<&str>) -> Self {
+        let table = client.table.load();
+        let source = Some(client.address.into());
+        let connection = Connection { dialled: downstream.dialled, sni: server_name, source };
+        match decide_connection(&table, &connection, downstream.worker.draw.next_u32()) {
+            ConnectionDecision::Route(route) => Self::Cluster(Arc::clone(route.cluster), route.key, route.idle_timeout),
+            ConnectionDecision::Reset(reset) => {
+                // What REGISTRY_ONLY refuses is over, not broken.
+                Self::Closed(Flags::named(reset.flag), if reset.rule.is_some() { End::Reset } else { End::Clean })
+            }
+            ConnectionDecision::Passthrough(_) => Self::Dialled,
+        }
+    }
+
+    /// Envoy's name of the cluster.
+    fn name(&self) -> &str {
+        match self {
+            Self::Cluster(cluster, ..) => &cluster.name,
+            Self::Dialled => PASSTHROUGH_CLUSTER,
+            Self::Closed(..) => "",
+        }
+    }
+
+    fn limits(&self) -> &ConnectionPool {
+        match self {
+            Self::Cluster(cluster, ..) => &cluster.connection_pool,
+            Self::Dialled | Self::Closed(..) => &ConnectionPool::UNSET,
+        }
+    }
+
+    fn idle_limit(&self) -> Option<Duration> {
+        match self {
+            Self::Cluster(_, _, Some(IdleTimeout::Never)) => None,
+            Self::Cluster(_, _, Some(IdleTimeout::After(limit))) => Some(*limit),
+            Self::Cluster(_, _, None) | Self::Dialled | Self::Closed(..) => Some(IDLE_LIMIT),
+        }
+    }
+}
+
+/// Where a connection goes, and what counts it there.
+struct Chosen {
+    address: SocketAddr,
+    _busy: Option<Picked>,
+    _counted: Option<Permit>,
+    _upstreams: Option<Rc<Upstreams>>,
+}
+
+/// Serves a connection to its end. `first` was already read from it; `server_name` is that of its ClientHello.
+pub(crate) async fn serve(
+    downstream: &Downstream,
+    read: &mut ReadHalf<'_>,
+    write: &mut WriteHalf<'_>,
+    first: Option<Buffer>,
+    server_name: Option<&str>,
+) -> End {
+    let plan = Plan::new(&downstream.pod.client, downstream, server_name);
+    carry_out(downstream, &plan, (read, write), first).await
+}
+
+/// Takes HTTP/2, which is not spoken here yet, to where the client dialled. `first` was already read.
+pub(crate) async fn passthrough(
+    downstream: &Downstream,
+    read: &mut ReadHalf<'_>,
+    write: &mut WriteHalf<'_>,
+    first: Buffer,
+) -> End {
+    carry_out(downstream, &Plan::Dialled, (read, write), Some(first)).await
+}
+
+async fn carry_out(
+    downstream: &Downstream,
+    plan: &Plan,
+    down: (&mut ReadHalf<'_>, &mut WriteHalf<'_>),
+    first: Option<Buffer>,
+) -> End {
+    let mut record = Record::new(downstream.accepted, plan.name(), "");
+    let traffic = Traffic::default();
+    let end = match choose(downstream, plan) {
+        Ok(chosen) => to(downstream, plan, &chosen, down, first, &traffic, &mut record).await,
+        Err((flags, end)) => {
+            record.flags = flags;
+            end
+        }
+    };
+    record.received = traffic.received.get();
+    record.sent = traffic.sent.get();
+    downstream.report(&record);
+    end
+}
+
+/// The endpoint of a connection, or the flags and the end of one that gets none.
+fn choose(downstream: &Downstream, plan: &Plan) -> Result<Chosen, (Flags, End)> {
+    let Downstream { worker, pod, dialled, .. } = downstream;
+    match plan {
+        Plan::Closed(flags, end) => Err((*flags, *end)),
+        Plan::Dialled => {
+            let address = SocketAddr::new(dialled.address, dialled.port);
+            Ok(Chosen { address, _busy: None, _counted: None, _upstreams: None })
+        }
+        Plan::Cluster(cluster, key, _) => {
+            let upstreams = pod.upstreams(&cluster.name);
+            let permit =
+                upstreams.breakers().take(Resource::Connections, plan.limits()).ok_or((Flags::UO, End::Reset))?;
+            let picked = upstreams.pick(cluster, *key, worker.draw.next(), &[]).ok_or((Flags::UH, End::Reset))?;
+            Ok(Chosen {
+                address: picked.address,
+                _busy: Some(picked),
+                _counted: Some(permit),
+                _upstreams: Some(upstreams),
+            })
+        }
+    }
+}
+
+/// Relays to one address until both sides have ended, or have been silent for too long.
+async fn to(
+    downstream: &Downstream,
+    plan: &Plan,
+    chosen: &Chosen,
+    (read, write): (&mut ReadHalf<'_>, &mut WriteHalf<'_>),
+    first: Option<Buffer>,
+    traffic: &Traffic,
+    record: &mut Record<'_>,
+) -> End {
+    let (worker, client) = (&downstream.worker, &downstream.pod.client);
+    record.upstream = Some(chosen.address);
+    let mut stream = match upstream::connect(&client.netns, worker.netns(), chosen.address, plan.limits()).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            record.flags = Flags::UF;
+            record.failure = Some(connect_reason(&error));
+            return End::Reset;
+        }
+    };
+    record.upstream_local = downstream.logs().then(|| stream.local_addr().ok()).flatten();
+    let relayed = {
+        let (mut up_read, mut up_write) = stream.split();
+        tokio::select! {
+            biased;
+            end = relay((read, write), (&mut up_read, &mut up_write), first, &worker.buffers, traffic) => Some(end),
+            () = idle(traffic, plan.idle_limit()) => None,
+        }
+    };
+    // Silent for too long: Envoy ends both sides and resets neither.
+    relayed.unwrap_or(End::Clean)
+}
