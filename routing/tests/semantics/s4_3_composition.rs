@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 
 use meshlet_routing::model::{ConnectionPool, OutlierDetection, PolicyDefaults};
 
+use crate::ask::{istio, pod, service};
+use crate::explained::explained;
 use crate::shop::{cluster, get, route, routed, rule, table, table_with};
 
 #[test]
@@ -114,5 +116,29 @@ fn s4_3_given_any_block_that_is_felt_then_the_default_route_is_a_rules_work() {
     ] {
         let table = table(&rule(&format!("{{host: web, trafficPolicy: {{{policy}}}}}")));
         assert_eq!(routed(&table, &get("/", &[]), 0).reason.as_str(), expected, "{policy}");
+    }
+}
+
+#[test]
+fn s4_3_given_blocks_in_force_then_explain_shows_them_and_nothing_where_there_are_none() {
+    let of = |policy: &str| {
+        let text = service("shop", "web", "clusterIP: 10.96.0.1, ports: [{name: http, port: 80}]")
+            + &pod("shop", "web", "v1", "10.1.0.1")
+            + &pod("shop", "web", "v1", "10.1.0.2")
+            + &istio("DestinationRule", "shop", "web", &format!("{{host: web, trafficPolicy: {{{policy}}}}}"));
+        explained(&text, "shop", "web", crate::ask::get("web", "/"))["destinations"][0].clone()
+    };
+    let shown = of(
+        "connectionPool: {tcp: {maxConnections: 3, connectTimeout: 2s, idleTimeout: 0s}, http: {http2MaxRequests: 7}}, outlierDetection: {maxEjectionPercent: 50}",
+    );
+    let pool = serde_json::json!({"maxConnections": 3, "maxRequests": 7, "connectTimeoutMs": 2000, "idleTimeoutMs": 0});
+    let outlier = serde_json::json!({
+        "consecutive5xxErrors": 5, "intervalMs": 10000, "baseEjectionTimeMs": 30000,
+        "maxEjectionPercent": 50, "minHealthPercent": 0, "maxEjected": 1,
+    });
+    assert_eq!((&shown["connectionPool"], &shown["outlierDetection"]), (&pool, &outlier), "{shown}");
+    let bare = of("loadBalancer: {simple: RANDOM}");
+    for key in ["connectionPool", "outlierDetection", "locality"] {
+        assert!(bare.get(key).is_none(), "{bare}");
     }
 }

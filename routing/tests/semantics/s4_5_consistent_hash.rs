@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::shop::{faults, get, pod, route, routed, rule, table};
+use crate::places::{address, at, client, cluster, draws, unready};
+use crate::shop::{ask, faults, get, pod, route, routed, rule, table};
 use meshlet_routing::balance::Balance;
-use meshlet_routing::decide::Request;
+use meshlet_routing::decide::{Outcome, Request};
 use meshlet_routing::fault::Severity;
-use meshlet_routing::table::Table;
+use meshlet_routing::table::{Cluster, Table};
 
 fn hashing(key: &str) -> String {
     rule(&format!("{{host: web, trafficPolicy: {{loadBalancer: {{consistentHash: {{{key}}}}}}}}}"))
@@ -187,4 +188,90 @@ fn s1_7_given_a_deprecated_ring_size_then_it_still_counts() {
     let picked = Balance::new().pick(route.cluster, route.key, 0, &[]).expect("a pod");
     assert!((1..=4).map(pod).any(|pod| pod == picked.address));
     assert_eq!(format!("{:?}", route.cluster.load_balancer), "RingHash { key: Header(\"a\"), minimum_size: 16 }");
+}
+
+#[test]
+fn s4_5_given_no_virtual_service_then_the_default_route_carries_the_key_and_a_port_beats_the_top_level() {
+    let lb = |name: &str| format!("loadBalancer: {{consistentHash: {{httpHeaderName: {name}}}}}");
+    let port = format!("portLevelSettings: [{{port: {{number: 8080}}, {}}}]", lb("port"));
+    let table = table(&rule(&format!("{{host: web, trafficPolicy: {{{}, {port}}}}}", lb("top"))));
+    for (port, expected) in [(8080, "port"), (9090, "top")] {
+        for name in ["top", "port"] {
+            let Outcome::Route(route) = ask(&table, port, &get("/", &[(name, b"x")]), 0) else { panic!("no route") };
+            assert_eq!(route.key.is_some(), name == expected, "{name} on {port}");
+        }
+    }
+}
+
+#[test]
+fn s4_5_given_a_header_with_several_values_then_their_order_does_not_matter() {
+    let table = table(&hashing("httpHeaderName: a"));
+    let key = |headers: &[(&str, &[u8])]| routed(&table, &get("/", headers), 0).key;
+    let both = key(&[("a", b"1"), ("a", b"2")]);
+    assert_eq!(both, key(&[("a", b"2"), ("x", b"y"), ("a", b"1")]));
+    assert_ne!(both, key(&[("a", b"1")]));
+    assert_ne!(both, key(&[("a", b"2")]));
+}
+
+#[test]
+fn s4_5_given_several_clients_then_all_agree_on_every_key() {
+    for algorithm in ["ringHash: {minimumRingSize: 64}", "maglev: {tableSize: 257}"] {
+        let policy = format!("loadBalancer: {{consistentHash: {{useSourceIp: true, {algorithm}}}}}");
+        let places = [at(""), at(""), unready(""), at("")];
+        let (one, other) =
+            (cluster(&policy, &places, &client("", "")), cluster(&policy, &places, &client("a/b", "x=y")));
+        let (mut first, mut second) = (Balance::new(), Balance::new());
+        second.pick(&other, None, 99, &[]).expect("an endpoint");
+        for key in draws(300) {
+            let owner = |balance: &mut Balance, of: &Cluster| {
+                balance.pick(of, Some(key), key ^ 7, &[]).map(|picked| picked.address)
+            };
+            assert_eq!(owner(&mut first, &one), owner(&mut second, &other), "{algorithm}");
+        }
+    }
+}
+
+#[test]
+fn s4_5_given_an_endpoint_more_then_about_its_share_of_the_keys_moves_to_it() {
+    for (algorithm, needless) in [("ringHash: {minimumRingSize: 1024}", 0), ("maglev: {tableSize: 65537}", 200)] {
+        let policy = format!("loadBalancer: {{consistentHash: {{useSourceIp: true, {algorithm}}}}}");
+        for count in [1, 2, 5, 9] {
+            let of = |count: usize| cluster(&policy, &vec![at(""); count], &client("", ""));
+            let (before, after) = (of(count), of(count + 1));
+            let mut balance = Balance::new();
+            let mut owner = |of: &Cluster, key| balance.pick(of, Some(key), 0, &[]).expect("an endpoint").address;
+            let moved: Vec<_> = draws(4000)
+                .map(|key| (owner(&before, key), owner(&after, key)))
+                .filter(|(old, new)| old != new)
+                .collect();
+            let to_others = moved.iter().filter(|(_, new)| *new != address(count)).count();
+            assert!(to_others <= needless, "{algorithm}: {to_others} of 4000 keys moved without need");
+            let ideal = 4000 / (count + 1);
+            assert!(
+                (moved.len() - to_others).abs_diff(ideal) < 240,
+                "{algorithm}, {count}: {} moved, ideal {ideal}",
+                moved.len()
+            );
+        }
+    }
+}
+
+#[test]
+fn s4_5_given_several_destinations_then_one_is_drawn_by_weight_and_the_key_fixes_the_pod_inside_it() {
+    let rules = rule(
+        "{host: web, trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: a}}},
+          subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}",
+    ) + &route(
+        "{weight: 1, destination: {host: web, subset: v1}}, {weight: 3, destination: {host: web, subset: v2}}",
+    );
+    let table = table(&rules);
+    let mut pods = BTreeSet::new();
+    let mut in_v1 = 0;
+    for draw in (0..1000_u32).map(|share| share * (u32::MAX / 1000)) {
+        let route = routed(&table, &get("/", &[("a", b"alice")]), draw);
+        in_v1 += usize::from(route.cluster.subset.as_deref() == Some("v1"));
+        pods.insert(Balance::new().pick(route.cluster, route.key, u64::from(draw), &[]).expect("a pod").address);
+    }
+    assert_eq!(pods.len(), 2, "one pod of each subset: {pods:?}");
+    assert!(in_v1.abs_diff(250) <= 1, "{in_v1}");
 }
