@@ -1,16 +1,24 @@
 //! HTTPRoutes that are attached to a service: which of them keep VirtualServices from it, and which are not used.
 
 use super::LoserShown;
-use crate::model::{Hostname, HttpRoute};
+use crate::model::{Hostname, HttpRoute, Service, ServicePort};
 use crate::table::{Unattached, View};
 
 /// The HTTPRoutes whose rules a service's port has for the client, if it has any.
 pub(super) fn used(view: &View<'_>, host: &Hostname, port: u16) -> Option<String> {
     let (service, port) = view.port(host, port)?;
-    let judged = view.attached.judged(&view.scope.namespace, service, port);
-    let used = judged.iter().filter(|(_, verdict)| verdict.is_none()).map(|(route, _)| route.object.to_string());
-    let used: Vec<String> = used.collect();
+    let used = of_port(view, service, port);
     (!used.is_empty()).then(|| used.join(", "))
+}
+
+/// Those that the client's requests to a service may meet, on any port.
+pub(super) fn met(view: &View<'_>, service: &Service) -> Vec<String> {
+    service.ports.iter().flat_map(|port| of_port(view, service, port)).collect()
+}
+
+fn of_port(view: &View<'_>, service: &Service, port: &ServicePort) -> Vec<String> {
+    let judged = view.attached.judged(&view.scope.namespace, service, port);
+    judged.iter().filter(|(_, verdict)| verdict.is_none()).map(|(route, _)| route.object.to_string()).collect()
 }
 
 /// Those that are attached and not used.

@@ -17,7 +17,8 @@ pub(super) fn of_native(world: &World, host: &str, namespace: &str) -> Vec<Loser
         world.virtual_services.iter().filter(|rule| owns(rule, &host)).map(|rule| loser(&rule.object));
     let policies =
         world.destination_rules.iter().filter(|rule| rule.host.covers(&host)).map(|rule| loser(&rule.object));
-    virtual_services.chain(policies).collect()
+    let routes = world.http_routes.iter().filter(|route| route.parents.iter().any(|parent| parent.host == host));
+    virtual_services.chain(policies).chain(routes.map(|route| loser(&route.object))).collect()
 }
 
 /// For a captured client: `host` is the service's, or what was asked for; `owner` is the virtual service that took it.
@@ -53,7 +54,8 @@ pub(super) fn visible(view: &View<'_>) -> Vec<String> {
     let rules = view.virtual_services().iter().map(|rule| rule.object.to_string());
     let used = view.services().flat_map(|service| view.policy(&service.host, &service.namespace).rules);
     let policies: BTreeSet<String> = used.map(ToString::to_string).collect();
-    rules.chain(policies).collect()
+    let routes: BTreeSet<String> = view.services().flat_map(|service| attached::met(view, service)).collect();
+    rules.chain(policies).chain(routes).collect()
 }
 
 fn concerned(world: &World, host: &str, namespace: &str) -> Option<Hostname> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Scope;
-use crate::model::{Alias, Hostname, HttpAction, Kind, Service, ServicePort, Sidecar, VirtualService, World};
+use crate::model::{Alias, Hostname, HttpAction, HttpRule, Kind, Service, ServicePort, Sidecar, VirtualService, World};
 
 /// Services as one scope knows them.
 pub(super) struct Registry<'w> {
@@ -89,21 +89,28 @@ impl<'w> Registry<'w> {
         self.aliases.get(host).copied().unwrap_or(host)
     }
 
-    /// Destinations of visible rules are imported without being asked for: the client's namespace's own first, else the
+    /// Destinations of visible rules and attached routes are imported without being asked for: the client's namespace's own first, else the
     /// first by namespace (istio/istio@86c9f01 pilot/pkg/model/sidecar.go, convertToSidecarScope).
     fn infer(&mut self, world: &'w World, scope: &Scope, rules: &[&'w VirtualService]) {
-        for rule in rules {
-            for host in destinations(rule, world) {
-                if self.by_host.contains_key(host) || self.inferred.contains_key(host) {
-                    continue;
-                }
-                let visible = world.services.of_host(host).filter(|found| found.export_to.reaches(&scope.namespace));
-                let first = |service: &&Service| {
-                    (service.namespace != scope.namespace, service.namespace.clone(), service.object.clone())
-                };
-                if let Some(service) = visible.min_by_key(first) {
-                    self.inferred.insert(&service.host, service);
-                }
+        let attached = world.http_routes.iter().filter(|route| {
+            route.parents.iter().any(|parent| {
+                let own = &route.object.namespace;
+                self.by_host.contains_key(&parent.host) && (*own == scope.namespace || *own == parent.namespace)
+            })
+        });
+        let of_attached = attached.flat_map(|route| led_to(&route.rules));
+        let hosts: Vec<&Hostname> =
+            rules.iter().flat_map(|rule| destinations(rule, world)).chain(of_attached).collect();
+        for host in hosts {
+            if self.by_host.contains_key(host) || self.inferred.contains_key(host) {
+                continue;
+            }
+            let visible = world.services.of_host(host).filter(|found| found.export_to.reaches(&scope.namespace));
+            let first = |service: &&Service| {
+                (service.namespace != scope.namespace, service.namespace.clone(), service.object.clone())
+            };
+            if let Some(service) = visible.min_by_key(first) {
+                self.inferred.insert(&service.host, service);
             }
         }
     }
@@ -127,18 +134,18 @@ pub(super) fn visible_alias(alias: &Alias, scope: &Scope, sidecar: Option<&Sidec
 
 /// Hosts that a rule leads to, those of its delegates included.
 fn destinations<'w>(rule: &'w VirtualService, world: &'w World) -> Vec<&'w Hostname> {
-    let mut found = own_destinations(rule);
+    let mut found = led_to(&rule.http);
     for http in &rule.http {
         if let HttpAction::Delegate { namespace, name, .. } = &http.action {
             let named = |other: &&VirtualService| other.object.namespace == *namespace && other.object.name == *name;
-            found.extend(world.virtual_services.iter().find(named).into_iter().flat_map(own_destinations));
+            found.extend(world.virtual_services.iter().find(named).into_iter().flat_map(|rule| led_to(&rule.http)));
         }
     }
     found
 }
 
-fn own_destinations(rule: &VirtualService) -> Vec<&Hostname> {
-    let routes = rule.http.iter().filter_map(|http| http.split()).flat_map(|split| split.destinations());
-    let mirrors = rule.http.iter().flat_map(|http| &http.mirrors).map(|mirror| &mirror.destination);
+fn led_to(rules: &[HttpRule]) -> Vec<&Hostname> {
+    let routes = rules.iter().filter_map(HttpRule::split).flat_map(|split| split.destinations());
+    let mirrors = rules.iter().flat_map(|http| &http.mirrors).map(|mirror| &mirror.destination);
     routes.map(|(_, destination)| destination).chain(mirrors).map(|destination| &destination.host).collect()
 }

@@ -196,6 +196,46 @@ fn gamma_given_explain_then_route_rule_and_losers_are_named() {
 }
 
 #[test]
+fn gamma_given_a_sidecar_that_imports_the_parent_alone_then_backends_are_imported_with_the_route() {
+    let sidecar = istio("Sidecar", "team", "default", "{egress: [{hosts: ['shop/web.shop.svc.cluster.local']}]}");
+    for (route, expected) in
+        [(route_in("shop", "r", "", "name: a"), "a"), (route_in("team", "r", "", "name: a"), "a.team")]
+    {
+        let text = shop(&(sidecar.clone() + &route));
+        assert_eq!(goes_from(&text, "team", WEB, FULL), expected);
+    }
+}
+
+#[test]
+fn gamma_given_the_objects_in_any_order_then_the_routes_are_the_same() {
+    let routes = [
+        route_in("shop", "p1", "", "name: b"),
+        route_in("shop", "p2", "", "name: a"),
+        route_in("team", "c", "", "name: a"),
+        virtual_service("web"),
+    ];
+    for turn in 0..routes.len() {
+        let mut turned = routes.to_vec();
+        turned.rotate_left(turn);
+        let text = shop(&turned.concat());
+        assert_eq!(goes_from(&text, "shop", WEB, "web"), "b", "{turn}");
+        assert_eq!(goes_from(&text, "team", WEB, FULL), "a.team", "{turn}");
+    }
+}
+
+#[test]
+fn gamma_given_a_client_and_no_request_then_the_routes_that_it_may_meet_are_listed() {
+    use meshlet_routing::explain::{Client, about};
+    use meshlet_routing::table::Scope;
+    let text = shop(&(route_in("shop", "p", "", "name: b") + &route_in("team", "c", "", "name: a")));
+    for (namespace, expected) in [("shop", "HTTPRoute shop/p"), ("team", "HTTPRoute team/c")] {
+        let scope = Scope::new(namespace.into(), std::sync::Arc::default());
+        let objects = about(&crate::ask::world(&text), &Client::Imaginary(scope)).objects.expect("a list");
+        assert_eq!(objects, [expected]);
+    }
+}
+
+#[test]
 fn gamma_given_objects_that_the_schema_refuses_then_they_are_refused() {
     for (spec, expected) in [
         ("{parentRefs: [{group: '', kind: Service}], rules: [{}]}", "spec.parentRefs[0].name: is missing"),
