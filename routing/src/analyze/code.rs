@@ -142,6 +142,9 @@ codes! {
     WILDCARD_HIDES = "MSH0919" "WildcardHidesRules" Warning None,
         "A DestinationRule of the client's namespace is looked for first, and a wildcard there is found before any rule of the service's namespace, however exact: subsets and policies of the service's owner do not apply to these clients.",
         "Narrow the host, or repeat what the hidden rules say.";
+    DELEGATE_UNUSED = "MSH0920" "DelegateUnused" Warning None,
+        "A VirtualService without hosts is a delegate: it has an effect only where a rule of another one names it, and none does.",
+        "Name it in spec.http[].delegate of a VirtualService with hosts, or give it hosts.";
 }
 
 impl Code {

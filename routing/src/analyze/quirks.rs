@@ -1,15 +1,18 @@
 //! What Istio accepts and does otherwise than it looks.
 
+use std::collections::HashSet;
+
 use super::input::Input;
 use super::sight::Sight;
 use super::{Findings, code, list};
-use crate::model::{DestinationRule, ExportTo, HostPattern, VirtualService};
+use crate::model::{DestinationRule, ExportTo, HostPattern, HttpAction, VirtualService};
 
 pub(super) fn find(sight: &Sight<'_>, findings: &mut Findings) {
     let input = sight.input();
     for rule in input.world.virtual_services.iter().filter(|rule| rule.mesh) {
         sources_beside_gateways(input, rule, findings);
     }
+    unnamed(input, findings);
     for rule in &input.world.destination_rules {
         if sight.namespaces().contains(&rule.object.namespace) {
             not_at_home(sight, rule, findings);
@@ -33,6 +36,24 @@ fn sources_beside_gateways(input: &Input<'_>, rule: &VirtualService, findings: &
                 let remedy = "remove gateways from the entry, or the condition";
                 findings.add(&code::SOURCE_IGNORED, input.place(&rule.object, &path), problem, remedy);
             }
+        }
+    }
+}
+
+/// VirtualServices without hosts have an effect only where a root's rule names them.
+fn unnamed(input: &Input<'_>, findings: &mut Findings) {
+    let rules = input.world.virtual_services.iter().flat_map(|rule| &rule.http);
+    let named: HashSet<(&str, &str)> = rules
+        .filter_map(|rule| match &rule.action {
+            HttpAction::Delegate { namespace, name, .. } => Some((&**namespace, &**name)),
+            HttpAction::Route(_) | HttpAction::Redirect(_) | HttpAction::Respond(_) => None,
+        })
+        .collect();
+    for rule in input.world.virtual_services.iter().filter(|rule| rule.hosts.is_empty()) {
+        if !named.contains(&(&*rule.object.namespace, &*rule.object.name)) {
+            let problem = "has no hosts, and no VirtualService delegates to it: it has no effect";
+            let place = input.place(&rule.object, "spec");
+            findings.add(&code::DELEGATE_UNUSED, place, problem, "name it in a root's delegate, or give it hosts");
         }
     }
 }

@@ -31,12 +31,13 @@ impl Broken {
         if !lens.sees(rule) {
             return;
         }
-        let written = destinations::of_rule(input, rule);
+        let followed = sight.followed(place);
         for port in sight.ports(place) {
             let live = lens.live(rule, *port);
-            for written in written.iter().filter(|written| live.contains(&written.index)) {
-                if let Some(cause) = broken(written.destination, *port, lens) {
-                    let namespaces = self.0.entry((place, written.path.clone(), cause)).or_default();
+            for followed in followed.iter().filter(|followed| live.contains(&followed.index)) {
+                if let Some(cause) = broken(followed.written.destination, *port, lens) {
+                    let path = followed.written.path.clone();
+                    let namespaces = self.0.entry((followed.owner, path, cause)).or_default();
                     let seeing = |name: &&Arc<str>| rule.export_to.reaches(name);
                     namespaces.extend(clients.namespaces().filter(seeing).cloned());
                 }

@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::destinations;
+use super::destinations::{self, Written};
 use super::input::Input;
 use super::routes::is_routed;
 use crate::model::{
     DestinationRule, ExportTo, HostPattern, Hostname, HttpMatch, Labels, ObjectRef, Service, VirtualService, World,
 };
-use crate::table::{ByHost, Lens, Scope, look_each};
+use crate::table::{ByHost, Delegates, Lens, Scope, look_each};
 
 /// The port on which names live that are no service's.
 const PLAIN_HTTP: u16 = 80;
@@ -48,8 +48,18 @@ pub(super) struct Sight<'i> {
     places: HashMap<&'i ObjectRef, usize>,
     rules: ByHost<'i, usize>,
     policies: ByHost<'i, usize>,
+    delegates: Delegates<'i>,
     ports: Vec<BTreeSet<u16>>,
     asks: BTreeMap<(usize, Labels), Vec<Ask<'i>>>,
+}
+
+/// A destination of a VirtualService or of its delegate.
+pub(super) struct Followed<'w> {
+    /// The place of the object that it is written in.
+    pub(super) owner: usize,
+    /// The entry of `spec.http` of the VirtualService itself that leads there.
+    pub(super) index: usize,
+    pub(super) written: Written<'w>,
 }
 
 /// The namespaces that a client stands for.
@@ -81,7 +91,16 @@ impl<'i> Sight<'i> {
         }
         let places = world.virtual_services.iter().enumerate().map(|(place, rule)| (&rule.object, place)).collect();
         let namespaces = clients(world, &input.captured);
-        let mut sight = Self { input, namespaces, places, rules, policies, ports: Vec::new(), asks: BTreeMap::new() };
+        let mut sight = Self {
+            input,
+            namespaces,
+            places,
+            rules,
+            policies,
+            delegates: Delegates::new(world),
+            ports: Vec::new(),
+            asks: BTreeMap::new(),
+        };
         sight.ports = world.virtual_services.iter().map(|rule| sight.ports_of(rule)).collect();
         sight.ask_for_all();
         sight
@@ -116,6 +135,21 @@ impl<'i> Sight<'i> {
     /// DestinationRules that cover a host.
     pub(super) fn policies_for(&self, host: &Hostname) -> impl Iterator<Item = &'i DestinationRule> {
         self.policies.covering(host).flatten().map(|place| &self.input.world.destination_rules[*place])
+    }
+
+    /// Where a VirtualService sends requests, delegates included.
+    pub(super) fn followed(&self, place: usize) -> Vec<Followed<'i>> {
+        let rule = &self.input.world.virtual_services[place];
+        let own = destinations::of_rule(self.input, rule).into_iter();
+        let own = own.map(|written| Followed { owner: place, index: written.index, written });
+        let placed = self.delegates.placed(rule).filter_map(|placed| Some((placed.index, placed.delegated?)));
+        let delegated = placed.flat_map(|(index, delegated)| {
+            let owner = self.place_of(delegated.by);
+            let of_entry = destinations::of_rule(self.input, delegated.by).into_iter();
+            let of_entry = of_entry.filter(move |written| written.index == delegated.index);
+            of_entry.filter_map(move |written| Some(Followed { owner: owner?, index, written }))
+        });
+        own.chain(delegated).collect()
     }
 
     /// Ports on which clients may meet a rule.
@@ -170,8 +204,8 @@ impl<'i> Sight<'i> {
         for (place, rule) in world.virtual_services.iter().enumerate().filter(|(_, rule)| rule.mesh) {
             let mut concern = Concern::new(&places);
             concern.rule(rule);
-            for written in destinations::of_rule(self.input, rule) {
-                self.of_destination(&written.destination.host, &mut concern);
+            for followed in self.followed(place) {
+                self.of_destination(&followed.written.destination.host, &mut concern);
             }
             self.ask(Subject::Rule(place), concern);
             for host in &rule.hosts {

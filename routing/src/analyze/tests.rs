@@ -432,6 +432,19 @@ fn given_a_rule_that_answers_itself_then_nothing_is_said_of_destinations() {
 }
 
 #[test]
+fn given_delegates_then_missing_and_unused_ones_are_found_and_their_destinations_followed() {
+    let root = |to: &str| service("x", &format!("{{hosts: [web], http: [{{delegate: {{name: {to}}}}}]}}"));
+    let part = |host: &str| service("part", &format!("{{http: [{{route: [{{destination: {{host: {host}}}}}]}}]}}"));
+    check(&(root("part") + &part("web")), &[]);
+    check(&root("none"), &["warning MSH0905 VirtualService shop/x: spec.http[0].delegate"]);
+    check(&part("web"), &["warning MSH0920 VirtualService shop/part: spec"]);
+    check(
+        &(root("part") + &part("wep")),
+        &["error MSH0101 VirtualService shop/part: spec.http[0].route[0].destination.host"],
+    );
+}
+
+#[test]
 fn given_deprecated_fields_and_faults_without_a_percentage_then_each_has_its_code() {
     let rule = |rest: &str| {
         service("x", &format!("{{hosts: [web], http: [{{{rest}, route: [{{destination: {{host: web}}}}]}}]}}"))
