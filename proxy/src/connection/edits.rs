@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use meshlet_routing::model::{HeaderEdits, Template};
 
@@ -21,6 +21,8 @@ pub(crate) struct Edits<'e> {
     pub(crate) downstream: &'e Downstream,
     /// What was decided about it.
     pub(crate) plan: &'e Plan,
+    /// When it began.
+    pub(crate) started: Instant,
 }
 
 /// What a response's lines may be made of.
@@ -117,8 +119,8 @@ impl<'e> Edits<'e> {
     where
         'e: 'v,
     {
-        let Self { downstream, plan } = *self;
-        Variables { downstream, route: plan.route(), cluster: plan.cluster(), answered }
+        let Self { downstream, plan, started } = *self;
+        Variables { downstream, route: plan.route(), cluster: plan.cluster(), started, answered }
     }
 }
 

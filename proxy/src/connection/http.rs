@@ -71,7 +71,7 @@ async fn request(
     let started = Instant::now();
     let bytes = incoming.buffer.filled();
     let plan = route::plan(&pod.client, *dialled, &heads.request, bytes, worker.draw.next_u32());
-    let edits = Edits { downstream, plan: &plan };
+    let edits = Edits { downstream, plan: &plan, started };
     let mut record = Record::new(started, plan.cluster(), plan.route());
     if matches!(plan.action, Action::Forward(_)) || downstream.logs() || !edits.spare_responses() {
         let request_id = heads.request.fields.value(bytes, "x-request-id").is_none().then(|| worker.draw.request_id());

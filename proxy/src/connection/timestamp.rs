@@ -1,10 +1,17 @@
 //! Times as Envoy writes them.
 
 use std::fmt::{self, Display};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// UTC with milliseconds: `2026-08-01T12:34:56.789Z`.
 pub(crate) struct Timestamp(pub(crate) SystemTime);
+
+impl Timestamp {
+    /// Of a moment that has passed.
+    pub(crate) fn of(moment: Instant) -> Self {
+        Self(SystemTime::now().checked_sub(moment.elapsed()).unwrap_or(UNIX_EPOCH))
+    }
+}
 
 impl Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

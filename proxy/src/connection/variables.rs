@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::time::SystemTime;
+use std::time::Instant;
 
 use meshlet_routing::model::Variable;
 
@@ -18,6 +18,8 @@ pub(crate) struct Variables<'v> {
     pub(crate) route: &'v str,
     /// Envoy's name of the cluster.
     pub(crate) cluster: &'v str,
+    /// When the request began.
+    pub(crate) started: Instant,
     /// The response, once there is one.
     pub(crate) answered: Option<Answered<'v>>,
 }
@@ -45,7 +47,7 @@ impl Variables<'_> {
             Variable::RequestHeader { .. } | Variable::ResponseHeader { .. } => None,
             Variable::UpstreamRequestAttemptCount | Variable::Nothing(_) => None,
             // A format of one's own is not honoured.
-            Variable::StartTime { .. } => Some(Timestamp(SystemTime::now()).to_string()),
+            Variable::StartTime { .. } => Some(Timestamp::of(self.started).to_string()),
             Variable::Protocol => Some("HTTP/1.1".to_owned()),
             Variable::DownstreamRemoteAddress => Some(peer.to_string()),
             Variable::DownstreamRemoteAddressWithoutPort => Some(peer.ip().to_string()),

@@ -61,7 +61,7 @@ fn sent(request: &str, plan: &Plan) -> Vec<String> {
     let mut head = RequestHead::default();
     assert_eq!(head.parse(&mut bytes), Ok(Parsed::Complete), "{request:?}");
     let (downstream, mut out) = (downstream(), Vec::new());
-    Edits { downstream: &downstream, plan }.request(&mut out, &head, &bytes, None);
+    Edits { downstream: &downstream, plan, started: Instant::now() }.request(&mut out, &head, &bytes, None);
     let out = String::from_utf8(out).expect("the cases are text");
     let lines = out.strip_suffix("\r\n\r\n").expect("an end").split("\r\n");
     let of_all = ["x-forwarded-proto: http", "x-envoy-attempt-count: 1"];
@@ -109,6 +109,7 @@ fn given_operations_on_request_headers_then_they_see_what_the_client_sent() {
         ("x-peer", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
         ("x-route", "%ROUTE_NAME%"),
         ("x-nothing", "%REQ(x-absent)%"),
+        ("x-try", "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
     ];
     let edits = [list(&[], &set, &[("x-user", "%REQ(x-user)%")])];
     let effects = Effects { request: edits.into(), authority: Some("web".into()), ..Effects::default() };
@@ -122,6 +123,7 @@ fn given_operations_on_request_headers_then_they_see_what_the_client_sent() {
             "x-host: shop:80, by GET",
             "x-peer: 10.1.0.5",
             "x-route: canary",
+            "x-try: 1",
             "x-user: alice",
             "x-envoy-original-host: shop:80",
             "x-envoy-original-path: /old/a?b",
@@ -152,7 +154,7 @@ fn received(response: &str, plan: &Plan, upstream: Option<&str>) -> Vec<String> 
     let upstream = upstream.map(|address| address.parse().expect("an address"));
     let request = b"GET /new HTTP/1.1\r\nhost: web\r\nx-user: alice\r\nx-user: bob\r\n\r\n";
     let answered = answered(head.status, request, upstream);
-    Edits { downstream: &downstream, plan }.response(&mut lines, answered);
+    Edits { downstream: &downstream, plan, started: Instant::now() }.response(&mut lines, answered);
     forward::changed_response(&mut out, &head, &bytes, false, &lines);
     let out = String::from_utf8(out).expect("the cases are text");
     out.strip_suffix("\r\n\r\n").expect("an end").split("\r\n").map(str::to_owned).collect()
@@ -217,7 +219,7 @@ fn given_an_answer_of_the_proxys_own_then_the_routes_operations_apply() {
         (false, "HTTP/1.1 301 Moved Permanently\r\ncontent-length: 0\r\nlocation: http://x/\r\n\r\n"),
     ] {
         let edits = edits.then_some((
-            Edits { downstream: &downstream, plan: &plan },
+            Edits { downstream: &downstream, plan: &plan, started: Instant::now() },
             answered(301, b"GET / HTTP/1.1\r\n\r\n", None),
         ));
         let mut out = Vec::new();

@@ -167,7 +167,7 @@ fn given_a_try_that_takes_too_long_then_another_one_follows_where_the_policy_say
         })
     };
     let upstream = slow_first();
-    let policy = retrying("{attempts: 1, perTryTimeout: 50ms, retryOn: 5xx, backoff: 1ms}");
+    let policy = retrying("{attempts: 1, perTryTimeout: 500ms, retryOn: 5xx, backoff: 1ms}");
     let node = Node::ruled(&policy, &[upstream.address], &[]);
     let mut client = node.connect();
     client.send(GET);
