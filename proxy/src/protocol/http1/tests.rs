@@ -256,4 +256,43 @@ proptest! {
         let second = sent(&second).expect("what we send is a good request");
         prop_assert_eq!(second.len(), first.len());
     }
+
+    #[test]
+    fn given_any_operations_then_the_head_still_reads_as_one_request_with_its_own_length_and_host(
+        edits in proptest::collection::vec((0_u8..3, name(), value()), 0..8),
+    ) {
+        let mut bytes = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX-A: 1\r\n\r\n".to_vec();
+        let mut head = RequestHead::default();
+        prop_assert_eq!(head.parse(&mut bytes), Ok(Parsed::Complete));
+        let mut lines = forward::request_lines(&head, &bytes, Some(ID));
+        for (kind, name, value) in &edits {
+            match kind {
+                0 => lines.remove(name),
+                1 => lines.set(name.as_bytes(), value.as_bytes()),
+                _ => lines.add(name.as_bytes(), value.as_bytes()),
+            }
+        }
+        let mut out = Vec::new();
+        forward::changed_request(&mut out, &head, &bytes, ("/b", b"b"), &lines);
+        let mut read = RequestHead::default();
+        prop_assert_eq!(read.parse(&mut out), Ok(Parsed::Complete));
+        prop_assert_eq!((read.length, read.framing, read.close), (out.len(), Framing::Sized(5), false));
+        prop_assert_eq!((read.path.as_str(), read.authority.as_str()), ("/b", "b"));
+    }
+}
+
+/// Names that matter to framing, and anything else.
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("content-length".to_owned()),
+        Just("transfer-encoding".to_owned()),
+        Just("host".to_owned()),
+        Just("connection".to_owned()),
+        "x-[a-c]",
+        ".{0,4}",
+    ]
+}
+
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof![Just("chunked".to_owned()), Just("7".to_owned()), Just("a\r\nx: y".to_owned()), ".{0,6}"]
 }
