@@ -50,6 +50,7 @@ pub(super) const TOP: &[Key] = &[
     key("captured", "/client/captured", Shape::Truth),
     key("service", "/service", Shape::Fields(SERVICE, Some("host"))),
     key("virtualService", "/virtualService", Shape::Text),
+    key("httpRoute", "/httpRoute", Shape::Text),
     key("rule", "/rule", Shape::Fields(RULE, Some("name"))),
     key("destinations", "/destinations", Shape::Exactly(&DESTINATION)),
     key("host", "/destinations/*/host", Shape::Host),
