@@ -80,11 +80,14 @@ pub fn decide_connection<'t>(table: &'t Table, connection: &Connection<'_>, draw
         Some(Target::UnknownSubset) => return reset("NC", Reason::UnknownSubset),
         Some(Target::Cluster(id)) => table.cluster(id),
     };
-    if cluster.original_destination {
+    // Nothing here resolves names: who dialled a service by its own name has resolved it.
+    let service = table.filter_chains(connection.dialled).and_then(|chains| chains.service.as_ref());
+    let own = service.is_some_and(|(name, ..)| *name == cluster.host);
+    if cluster.original_destination || (cluster.unresolved && own) {
         return ConnectionDecision::Passthrough(Reason::OriginalDestination);
     }
-    if cluster.endpoints.is_empty() {
-        return reset("UH", Reason::NoHealthyEndpoint);
+    if cluster.is_empty() {
+        return reset("UH", if cluster.unresolved { Reason::UnresolvedName } else { Reason::NoHealthyEndpoint });
     }
     ConnectionDecision::Route(RoutedConnection {
         cluster,

@@ -201,3 +201,27 @@ fn s1_4_given_an_address_as_server_name_then_a_warning_says_that_clients_do_not_
         "{said:?}"
     );
 }
+
+#[test]
+fn s5_4_given_a_service_without_address_then_server_names_are_compared_and_its_own_goes_where_it_was_dialled() {
+    let entry = istio(
+        "ServiceEntry",
+        "shop",
+        "out",
+        "{hosts: [api.example.org], ports: [{number: 8443, name: tls, protocol: TLS}], resolution: DNS}",
+    );
+    let alone = table(&shop(&entry), "shop");
+    assert_eq!(connected(&alone, "192.0.2.1:8443", Some("api.example.org")), "passthrough OriginalDestination");
+    assert_eq!(connected(&alone, "192.0.2.1:8443", Some("b.example.org")), "passthrough UnlistedServerName");
+    let rules = istio(
+        "VirtualService",
+        "shop",
+        "out",
+        "{hosts: [api.example.org], tls: [{match: [{sniHosts: [api.example.org]}], route: [{destination: {host: other}}]}]}",
+    );
+    let ruled = table(&shop(&(entry.clone() + &rules)), "shop");
+    assert_eq!(connected(&ruled, "192.0.2.1:8443", Some("api.example.org")), on("other", 8443));
+    // Whoever dialled something else has not resolved the name, and nothing here does.
+    let elsewhere = table(&shop(&(entry + &rule(&to("a.example.com", "api.example.org")))), "shop");
+    assert_eq!(connected(&elsewhere, SECURE, Some("a.example.com")), "reset UH");
+}
