@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::input::Input;
 use super::sight::Sight;
 use super::{Findings, Level, code};
-use crate::model::{DestinationRule, Endpoint, HostPattern, Hostname, Service, Split, Subset};
+use crate::model::{DestinationRule, Endpoint, HostPattern, Hostname, HttpRule, Service, Split, Subset};
 
 pub(super) fn find(sight: &Sight<'_>, findings: &mut Findings) {
     let input = sight.input();
@@ -29,9 +29,12 @@ pub(super) fn find(sight: &Sight<'_>, findings: &mut Findings) {
 /// Every subset that some route or mirror names, by whatever client, with the hosts it is named for.
 fn routed<'i>(input: &'i Input<'_>) -> HashMap<&'i str, HashSet<&'i Hostname>> {
     let mut routed: HashMap<&str, HashSet<&Hostname>> = HashMap::new();
-    for rule in input.world.virtual_services.iter().flat_map(|rule| &rule.http) {
-        let split = rule.split().into_iter().flat_map(Split::destinations).map(|(_, destination)| destination);
-        for destination in split.chain(rule.mirrors.iter().map(|mirror| &mirror.destination)) {
+    for rule in &input.world.virtual_services {
+        let http = rule.http.iter().filter_map(HttpRule::split);
+        let l4 = rule.tcp.iter().map(|tcp| &tcp.split).chain(rule.tls.iter().map(|tls| &tls.split));
+        let routes = http.chain(l4).flat_map(Split::destinations).map(|(_, destination)| destination);
+        let mirrors = rule.http.iter().flat_map(|http| &http.mirrors).map(|mirror| &mirror.destination);
+        for destination in routes.chain(mirrors) {
             if let Some(subset) = destination.subset.as_deref() {
                 routed.entry(subset).or_default().insert(&destination.host);
             }

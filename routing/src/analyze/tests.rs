@@ -410,6 +410,18 @@ fn given_a_subset_that_only_a_mirror_leads_to_then_it_is_routed_to() {
 }
 
 #[test]
+fn given_a_subset_that_a_tcp_or_tls_route_leads_to_then_it_is_routed_to() {
+    let database = "\n---\n{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop}, spec: {clusterIP: 10.96.0.3, selector: {app: web}, ports: [{name: tcp, port: 5432}, {name: tls, port: 443}]}}\n";
+    let subsets = destination_rule("db", &SUBSETS.replace("host: web", "host: db"));
+    let routes = service(
+        "db",
+        "{hosts: [db], tcp: [{route: [{destination: {host: db, subset: v1, port: {number: 5432}}}]}], tls: [{match: [{sniHosts: [db]}], route: [{destination: {host: db, subset: v2, port: {number: 443}}}]}]}",
+    );
+    let found = found(&format!("{database}{subsets}{routes}"));
+    assert!(!found.iter().any(|finding| finding.contains("MSH0908")), "{found:?}");
+}
+
+#[test]
 fn given_a_rule_that_answers_itself_then_nothing_is_said_of_destinations() {
     for answer in ["redirect: {uri: /x}", "directResponse: {status: 204}"] {
         check(

@@ -58,7 +58,7 @@ fields! {
     "1.9" L "spec.trafficPolicy.outlierDetection.consecutiveLocalOriginFailures" SPLIT "3" Honoured(&["s1_9_given_split_errors_then_what_fails_before_an_answer_is_counted_by_itself"]);
     "1.9" L "spec.trafficPolicy.outlierDetection.outlierDetectionHttpErrorCodes" OUTLIER "[429]" Reported;
     "1.9" L "spec.trafficPolicy.outlierDetection.consecutiveErrors" OUTLIER "3" Ignored;
-    "1.9" S "spec.trafficPolicy.tls.mode" RULE "DISABLE" Honoured(&["s4_9_given_a_mode_then_plain_text_is_sent_only_where_it_may_be"]);
+    "1.9" S "spec.trafficPolicy.tls.mode" RULE "DISABLE" Honoured(&["s4_9_given_a_mode_then_plain_text_is_sent_only_where_it_may_be", "given_a_subset_that_a_tcp_or_tls_route_leads_to_then_it_is_routed_to"]);
     "1.9" S "spec.trafficPolicy.tls.mode" RULE "SIMPLE" Refused;
     "1.9" L "spec.trafficPolicy.tls.mode" RULE "MUTUAL" Refused;
     "1.9" L "spec.trafficPolicy.tls.mode" RULE "ISTIO_MUTUAL" Reported;

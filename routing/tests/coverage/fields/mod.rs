@@ -69,6 +69,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("1.1", "VirtualService"),
     ("1.2", "VirtualService: `spec.http[]`"),
     ("1.3", "VirtualService: `spec.http[].match[]`"),
+    ("1.4", "VirtualService: matches of `spec.tls[]` and `spec.tcp[]`"),
     ("1.5", "VirtualService: destinations"),
     ("1.6", "DestinationRule"),
     ("1.7", "DestinationRule: `loadBalancer`"),

@@ -3,7 +3,7 @@
 use super::{Field, Honoured, Ignored, L, M, NotRead, Reported, S};
 
 fields! {
-    "1.10" S "Service: metadata.annotations.(networking.istio.io/exportTo)" SERVICE "." Honoured(&["s2_7_given_a_destination_that_is_not_there_then_its_cause_is_the_answer", "s2_7_given_one_weighted_destination_that_is_broken_then_only_its_share_fails"]);
+    "1.10" S "Service: metadata.annotations.(networking.istio.io/exportTo)" SERVICE "." Honoured(&["s2_7_given_a_broken_destination_of_a_tcp_route_then_the_connection_is_closed", "s2_7_given_a_broken_destination_of_a_tls_route_then_the_connection_is_closed", "s2_7_given_a_destination_that_is_not_there_then_its_cause_is_the_answer"]);
     "1.10" M "Service: spec.ports[].name" SERVICE "http" Honoured(&["s1_2_given_names_of_a_rule_and_a_match_then_the_route_has_both"]);
     "1.10" M "Service: spec.ports[].appProtocol" SERVICE "http2" Honoured(&["s5_1_given_a_name_then_it_counts_up_to_its_first_dash", "s5_1_given_a_service_entry_then_its_protocol_field_declares_and_the_ports_name_says_nothing", "s5_1_given_an_app_protocol_and_a_name_then_the_former_counts"]);
     "1.10" S "Service: spec.clusterIP" SERVICE "None" Honoured(&["s5_1_given_a_name_then_it_counts_up_to_its_first_dash", "s5_1_given_a_service_entry_then_its_protocol_field_declares_and_the_ports_name_says_nothing", "s5_1_given_an_app_protocol_and_a_name_then_the_former_counts"]);

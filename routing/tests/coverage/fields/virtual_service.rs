@@ -1,11 +1,13 @@
 //! Fields of VirtualServices.
 
-use super::{Field, Honoured, L, M, Reported, S};
+use super::{Field, Honoured, Ignored, L, M, Reported, S};
 
 fields! {
     "1.1" M "spec.hosts" HTTP "[b]" Honoured(&["s2_1_given_a_destination_rule_then_its_host_is_resolved_the_same_way", "s2_1_given_a_host_without_a_dot_then_it_is_a_service_of_the_rules_namespace", "s2_1_given_a_name_without_a_dot_then_it_is_a_service_of_the_objects_namespace_whoever_asks"]);
     "1.1" M "spec.gateways" HTTP "[edge/public]" Honoured(&["given_gateways_then_only_mesh_or_none_reaches_mesh_clients"]);
     "1.1" M "spec.http" HTTP "[{route: [{destination: {host: b}}]}]" Honoured(&["s3_1_given_several_routes_that_match_then_the_first_as_written_is_taken_however_broad"]);
+    "1.1" S "spec.tls" OPAQUE "[{match: [{sniHosts: [a.example.com]}], route: [{destination: {host: a.example.com}}]}]" Honoured(&["s5_4_given_rules_then_the_first_of_a_server_name_wins_and_exact_names_go_before_wildcards"]);
+    "1.1" M "spec.tcp" OPAQUE "[{route: [{destination: {host: a.example.com}}]}]" Honoured(&["s5_3_given_several_routes_then_the_first_whose_static_conditions_hold_wins"]);
     "1.1" S "spec.exportTo" HTTP "[.]" Honoured(&["s2_4_given_private_named_and_public_rules_then_private_ones_come_first_and_public_ones_last"]);
     "1.1" M "metadata.creationTimestamp" HTTP "'2026-01-01T00:00:00Z'" Honoured(&["s2_4_given_rules_of_one_class_then_age_name_and_namespace_decide_in_this_order", "given_two_rules_for_a_host_then_the_older_one_owns_it_alone"]);
     "1.1" M "metadata.name" HTTP "other" Honoured(&["s2_4_given_rules_of_one_class_then_age_name_and_namespace_decide_in_this_order", "given_two_rules_for_a_host_then_the_older_one_owns_it_alone"]);
@@ -76,11 +78,27 @@ fields! {
     "1.3" M "spec.http[].match[].sourceNamespace" MATCH "b" Honoured(&["s3_1_given_static_conditions_then_they_decide_whether_an_entry_exists"]);
     "1.3" S "spec.http[].match[].gateways" MATCH "[mesh]" Honoured(&["q1_3_given_gateways_in_an_entry_then_its_source_conditions_are_ignored", "s1_3_given_gateways_without_mesh_in_an_entry_then_mesh_clients_never_meet_it"]);
     "1.3" L "spec.http[].match[].statPrefix" MATCH "b" Reported;
+    "1.4" S "spec.tls[].match[].sniHosts" TLS_WIDE "[b.example.com]" Honoured(&["s5_4_given_rules_then_the_first_of_a_server_name_wins_and_exact_names_go_before_wildcards"]);
+    "1.4" L "spec.tls[].match[].destinationSubnets" TLS "[10.0.0.0/8]" Honoured(&["s1_4_given_destination_subnets_in_a_tls_match_then_only_connections_into_them_meet_it"]);
+    "1.4" S "spec.tls[].match[].port" TLS "443" Honoured(&["s1_4_given_static_conditions_in_a_tls_match_then_all_of_them_must_hold"]);
+    "1.4" S "spec.tls[].match[].sourceLabels" TLS "{app: b}" Honoured(&["s1_4_given_static_conditions_in_a_tls_match_then_all_of_them_must_hold"]);
+    "1.4" S "spec.tls[].match[].sourceNamespace" TLS "b" Honoured(&["s1_4_given_static_conditions_in_a_tls_match_then_all_of_them_must_hold"]);
+    "1.4" S "spec.tls[].match[].gateways" TLS "[mesh]" Ignored;
+    "1.4" L "spec.tcp[].match[].destinationSubnets" TCP "[10.0.0.0/8]" Honoured(&["s5_3_given_destination_subnets_then_the_narrowest_that_the_address_is_in_decides"]);
+    "1.4" S "spec.tcp[].match[].port" TCP "5432" Honoured(&["s5_3_given_several_routes_then_the_first_whose_static_conditions_hold_wins"]);
+    "1.4" S "spec.tcp[].match[].sourceLabels" TCP "{app: b}" Honoured(&["s1_4_given_gateways_and_source_conditions_in_one_tcp_match_then_all_of_them_must_hold"]);
+    "1.4" S "spec.tcp[].match[].sourceNamespace" TCP "b" Honoured(&["s1_4_given_gateways_and_source_conditions_in_one_tcp_match_then_all_of_them_must_hold"]);
+    "1.4" S "spec.tcp[].match[].gateways" TCP "[mesh]" Honoured(&["s1_4_given_gateways_and_source_conditions_in_one_tcp_match_then_all_of_them_must_hold"]);
+    "1.4" L "spec.tcp[].match[].sourceSubnet" TCP "10.0.0.0/8" Honoured(&["s1_4_given_gateways_and_source_conditions_in_one_tcp_match_then_all_of_them_must_hold"]);
     "1.5" M "spec.http[].route[].destination.host" HTTP "b" Honoured(&["s2_7_given_a_destination_that_is_not_there_then_its_cause_is_the_answer"]);
     "1.5" M "spec.http[].route[].destination.subset" HTTP "v1" Honoured(&["s2_7_given_a_destination_that_is_not_there_then_its_cause_is_the_answer"]);
     "1.5" M "spec.http[].route[].destination.port.number" HTTP "80" Honoured(&["s2_7_given_a_destination_that_is_not_there_then_its_cause_is_the_answer"]);
     "1.5" M "spec.http[].route[].weight" TWO "5" Honoured(&["s3_11_given_weights_then_each_share_is_its_part_of_the_sum"]);
     "1.5" M "spec.http[].route[].headers" HTTP "{request: {set: {x-a: b}}}" Honoured(&["s3_7_given_one_destination_then_the_operations_form_one_list_with_the_routes_first", "q3_7_given_several_destinations_then_the_destinations_list_runs_first_and_the_route_wins"]);
+    "1.5" M "spec.tcp[].route[].destination" TCP "{host: b, subset: v1, port: {number: 80}}" Honoured(&["s2_6_given_no_destination_port_on_a_tcp_route_then_a_sole_port_is_inferred", "s2_7_given_a_broken_destination_of_a_tcp_route_then_the_connection_is_closed"]);
+    "1.5" M "spec.tcp[].route[].weight" TCP2 "5" Honoured(&["s5_3_given_several_destinations_then_connections_are_drawn_by_weight_and_weight_zero_gets_none"]);
+    "1.5" S "spec.tls[].route[].destination" TLS "{host: b, subset: v1, port: {number: 80}}" Honoured(&["s2_6_given_no_destination_port_on_a_tls_route_then_a_sole_port_is_inferred"]);
+    "1.5" S "spec.tls[].route[].weight" TLS2 "5" Honoured(&["s5_3_given_several_destinations_then_connections_are_drawn_by_weight_and_weight_zero_gets_none", "s5_4_given_rules_then_the_first_of_a_server_name_wins_and_exact_names_go_before_wildcards"]);
 }
 
 const HTTP: &str = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: [a.example.com], http: [{route: [{destination: {host: a.example.com}}]}]}}";
@@ -95,3 +113,9 @@ const ABORT: &str = "{apiVersion: networking.istio.io/v1, kind: VirtualService, 
 const MIRROR: &str = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: [a.example.com], http: [{mirror: {host: b}, route: [{destination: {host: a.example.com}}]}]}}";
 const MIRRORS: &str = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: [a.example.com], http: [{mirrors: [{destination: {host: b}}], route: [{destination: {host: a.example.com}}]}]}}";
 const CORS: &str = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: [a.example.com], http: [{corsPolicy: {allowOrigins: [{exact: 'https://a.example'}]}, route: [{destination: {host: a.example.com}}]}]}}";
+const OPAQUE: &str = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: [a.example.com]}}";
+const TCP: &str = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: [a.example.com], tcp: [{route: [{destination: {host: a.example.com}}]}]}}";
+const TCP2: &str = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: [a.example.com], tcp: [{route: [{weight: 1, destination: {host: a.example.com}}, {weight: 1, destination: {host: b.example.com}}]}]}}";
+const TLS: &str = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: [a.example.com], tls: [{match: [{sniHosts: [a.example.com]}], route: [{destination: {host: a.example.com}}]}]}}";
+const TLS_WIDE: &str = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: ['*.example.com'], tls: [{match: [{sniHosts: [a.example.com]}], route: [{destination: {host: a.example.com}}]}]}}";
+const TLS2: &str = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: [a.example.com], tls: [{match: [{sniHosts: [a.example.com]}], route: [{weight: 1, destination: {host: a.example.com}}, {weight: 1, destination: {host: b.example.com}}]}]}}";
