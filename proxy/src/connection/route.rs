@@ -140,7 +140,10 @@ fn kept(delay: Option<Duration>, outcome: Outcome<'_>) -> Plan {
             response_lines: route.response_lines,
             reason: route.reason,
             action: Action::Forward(Forward {
-                target: Target::Cluster(Arc::clone(route.cluster), route.key),
+                target: match route.to_dialled {
+                    true => Target::Dialled,
+                    false => Target::Cluster(Arc::clone(route.cluster), route.key),
+                },
                 path: route.path,
                 mirrors: route.mirrors,
             }),

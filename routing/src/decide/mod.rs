@@ -122,8 +122,10 @@ pub enum Outcome<'t> {
 /// A request that is sent on.
 #[derive(Debug)]
 pub struct Route<'t> {
-    /// Has at least one endpoint.
+    /// Has at least one endpoint, unless it goes `to_dialled`.
     pub cluster: &'t Arc<Cluster>,
+    /// It goes to the address that was dialled, whatever endpoints there are.
+    pub to_dialled: bool,
     /// Which rule.
     pub rule: &'t Arc<RuleRef>,
     /// Hash for a consistent-hash balancer; `None` when the request lacks what is hashed: any endpoint.
@@ -254,21 +256,26 @@ fn forwarded<'t>(
             return Outcome::Respond(Respond { rule, effects, response_lines, ..respond });
         }
     };
-    let Some(leg) = leg.filter(|_| !goes_where_dialled(cluster, host)) else {
-        return Outcome::Passthrough(Reason::OriginalDestination);
+    let Some(leg) = leg else { return Outcome::Passthrough(Reason::UnknownHost) };
+    // Labels and balancing are void where the connection goes to the address that was dialled.
+    let to_dialled = goes_where_dialled(cluster, host);
+    let (keys, reason) = match to_dialled {
+        true => (&[][..], Reason::OriginalDestination),
+        false => (&forward.keys[..], route.reason),
     };
-    let hashed = hash_key::hash(&forward.keys, request, draw);
+    let hashed = hash_key::hash(keys, request, draw);
     response_lines.extend(hashed.cookies.into_iter().map(|cookie| ("set-cookie", cookie)));
     let rewrite = forward.path.as_ref();
     Outcome::Route(Route {
         cluster,
+        to_dialled,
         rule: &route.rule,
         key: hashed.key,
         path: rewrite.and_then(|rewrite| rewrite::rewritten(rewrite, matched(route), request.path)),
         effects: &leg.effects,
         mirrors: mirrors::drawn(table, forward, draw),
         response_lines,
-        reason: route.reason,
+        reason,
     })
 }
 

@@ -31,19 +31,22 @@ pub(super) fn without_query(path: &str) -> &str {
     path.split(['?', '#']).next().unwrap_or(path)
 }
 
-/// Resolves dot segments of the path and leaves repeated slashes and the query alone: Istio's default `BASE`
-/// normalisation. The request is forwarded in this form.
+/// Resolves dot segments of the path, whose slashes may be written backwards, and leaves repeated slashes and the query
+/// alone: Istio's default `BASE` normalisation. The request is forwarded in this form.
 #[must_use]
 pub fn normalize_path(path: &str) -> Cow<'_, str> {
     let plain = without_query(path);
-    let has_dots = plain.split('/').any(|segment| matches!(decoded_dots(segment), Some(1 | 2)));
-    if !has_dots || !plain.starts_with('/') {
+    if !plain.starts_with('/') {
+        return Cow::Borrowed(path);
+    }
+    let is_slash = |c| matches!(c, '/' | '\\');
+    let has_dots = plain.split(is_slash).any(|segment| matches!(decoded_dots(segment), Some(1 | 2)));
+    if !has_dots && !plain.contains('\\') {
         return Cow::Borrowed(path);
     }
     let mut kept: Vec<&str> = Vec::new();
-    let segments: Vec<&str> = plain.split('/').skip(1).collect();
-    for (index, segment) in segments.iter().enumerate() {
-        let last = index + 1 == segments.len();
+    let mut segments = plain.split(is_slash).skip(1).peekable();
+    while let Some(segment) = segments.next() {
         match decoded_dots(segment) {
             Some(1) => {}
             Some(2) => drop(kept.pop()),
@@ -52,7 +55,7 @@ pub fn normalize_path(path: &str) -> Cow<'_, str> {
                 continue;
             }
         }
-        if last {
+        if segments.peek().is_none() {
             kept.push("");
         }
     }
@@ -81,6 +84,8 @@ mod tests {
             ("/a/%2e%2E/b?x=/../y", "/b?x=/../y"),
             ("/a.b/..c", "/a.b/..c"),
             ("*", "*"),
+            ("/a\\b/..\\c?d\\e", "/a/c?d\\e"),
+            ("/\\a", "//a"),
         ] {
             assert_eq!(normalize_path(path), expected, "{path}");
         }

@@ -67,6 +67,10 @@ impl Heads<'_> {
         for list in respond.effects.iter().flat_map(|effects| &effects.response) {
             self.edit(Side::Response(respond.status), &mut lines, list);
         }
+        for (name, value) in &respond.response_lines {
+            lines.retain(|(found, _)| found != name);
+            lines.push(((*name).into(), value.as_bytes().into()));
+        }
         let shown = |(name, value): (Cow<'_, str>, Cow<'_, [u8]>)| {
             (name.into_owned(), String::from_utf8_lossy(&value).into_owned())
         };

@@ -273,7 +273,8 @@ impl Explanation {
                 });
             }
             Outcome::Route(route) => {
-                (self.verdict, self.reason) = ("route", route.reason.as_str());
+                self.verdict = if route.to_dialled { "passthrough" } else { "route" };
+                self.reason = route.reason.as_str();
                 self.request = Some(heads(&*route.rule.name, &*route.cluster.name).sent(&route));
                 self.pick = pick(route.cluster, route.key, seed);
             }

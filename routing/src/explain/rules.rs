@@ -39,7 +39,12 @@ pub(super) fn judged(selected: &Selected<'_>, request: &Request<'_>) -> Vec<Judg
         let message = mismatch.map_or_else(|| fits(verdict), |mismatch| said(mismatch, request));
         Judged { rule: RuleShown::new("http", &route.rule), verdict, message }
     };
-    host.routes.iter().map(judge).collect()
+    let unbuilt = host.unbuilt.iter().map(|rule| Judged {
+        rule: RuleShown::new("http", rule),
+        verdict: "shadowed",
+        message: "comes after one that takes everything".to_owned(),
+    });
+    host.routes.iter().map(judge).chain(unbuilt).collect()
 }
 
 fn fits(verdict: &str) -> String {

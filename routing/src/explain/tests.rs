@@ -188,11 +188,15 @@ fn given_all_rules_are_asked_for_then_each_has_its_verdict() {
           {match: [{uri: {exact: /x}}], route: [{destination: {host: web}}]},
           {match: [{method: {exact: GET}}], route: [{destination: {host: web}}]},
           {match: [{uri: {exact: /y}}], route: [{destination: {host: web}}]},
-          {route: [{destination: {host: web}}]}]}",
+          {route: [{destination: {host: web}}]},
+          {match: [{uri: {prefix: /}}, {uri: {exact: /z}}], redirect: {uri: /}}]}",
     );
     let rules = told(&rule, None, "http://web/", Capture::Ruled).rules.expect("they were asked for");
     let verdicts: Vec<(usize, &str)> = rules.iter().map(|rule| (rule.rule.index, rule.verdict)).collect();
-    assert_eq!(verdicts, [(0, "skipped"), (1, "taken"), (2, "other"), (3, "shadowed")]);
+    assert_eq!(
+        verdicts,
+        [(0, "skipped"), (1, "taken"), (2, "other"), (3, "shadowed"), (4, "shadowed"), (4, "shadowed")]
+    );
 }
 
 #[test]
@@ -344,4 +348,80 @@ fn given_a_declared_port_and_what_is_spoken_then_the_answer_is_what_the_data_pat
     let named = Question { address: Some([10, 96, 0, 2].into()), ..question(Speech::Tls, "db.example", 443) };
     let answer = explain(&world(&format!("{BASE}{rules}")), &named);
     assert_eq!((answer.verdict, answer.rule.map(|rule| (rule.kind, rule.index))), ("route", Some(("tls", 0))));
+}
+
+#[test]
+fn given_a_route_that_changes_nothing_then_the_request_is_shown_as_it_came() {
+    let rule = virtual_service("shop", "web", "{hosts: [web], http: [{route: [{destination: {host: web}}]}]}");
+    let request = ask(&rule, &[("x-user", b"alice")]).request.expect("a request");
+    assert_eq!((&*request.path, &*request.authority, request.headers.len()), ("/a?b", "web", 0));
+}
+
+#[test]
+fn given_a_redirect_or_an_answer_then_the_verdict_says_so_with_the_lines_of_the_response() {
+    for (rule, verdict, reason, status, body, lines) in [
+        (
+            "redirect: {uri: /new, redirectCode: 302}, headers: {response: {set: {x-a: '%RESPONSE_CODE%'}}}",
+            "redirect",
+            "Redirect",
+            302,
+            "",
+            &["location: http://web/new?b", "x-a: 302"][..],
+        ),
+        (
+            "directResponse: {status: 404, body: {string: no}}, headers: {response: {add: {x-a: '%REQ(x-user)%'}}}",
+            "respond",
+            "DirectResponse",
+            404,
+            "no",
+            &["x-a: alice"],
+        ),
+        (
+            "headers: {response: {remove: [location]}}, redirect: {authority: other}",
+            "redirect",
+            "Redirect",
+            301,
+            "",
+            &[],
+        ),
+        (
+            "corsPolicy: {allowOrigins: [{exact: 'http://o'}]}, route: [{destination: {host: nobody}}]",
+            "respond",
+            "UnknownHost",
+            503,
+            "",
+            &["access-control-allow-origin: http://o"],
+        ),
+    ] {
+        let rule = virtual_service("shop", "web", &format!("{{hosts: [web], http: [{{{rule}}}]}}"));
+        let answer = ask(&rule, &[("x-user", b"alice"), ("origin", b"http://o")]);
+        let response = answer.response.expect("a response");
+        assert_eq!((answer.verdict, answer.reason, response.status, &*response.body), (verdict, reason, status, body));
+        let found: Vec<String> = response.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        assert_eq!(found, lines, "{rule}");
+        let request = answer.request.expect("a request");
+        assert_eq!((&*request.path, request.headers.len()), ("/a?b", 0), "it is not sent");
+        assert_eq!((answer.pick.is_none(), answer.path), (true, "proxy"));
+    }
+}
+
+#[test]
+fn given_conditions_on_scheme_and_parameters_that_do_not_hold_then_they_are_named() {
+    let route = "route: [{destination: {host: web}}]";
+    let rule = virtual_service(
+        "shop",
+        "web",
+        &format!(
+            "{{hosts: [web], http: [{{match: [{{scheme: {{exact: https}}}}, {{queryParams: {{b: {{exact: c}}}}}}, {{queryParams: {{d: {{}}}}}}], {route}}}, {{{route}}}]}}"
+        ),
+    );
+    let skipped: Vec<String> = ask(&rule, &[]).skipped.into_iter().map(|skipped| skipped.message).collect();
+    assert_eq!(
+        skipped,
+        [
+            "scheme http, wants exact \"https\"",
+            "query parameter b is \"\", wants exact \"c\"",
+            "query parameter d is absent, wants it present",
+        ]
+    );
 }

@@ -68,6 +68,7 @@ const WEB: (&str, u16) = ("10.96.0.1", 8080);
 fn ask(table: &Table, (address, port): (&str, u16), request: &Request<'_>, draw: u32) -> String {
     let dialled = Dialled { address: address.parse::<IpAddr>().expect("an address"), port };
     match decide(table, dialled, request, draw).outcome {
+        Outcome::Route(route) if route.to_dialled => "passthrough".to_owned(),
         Outcome::Route(route) => route.cluster.name.to_string(),
         Outcome::Respond(respond) => format!("{} {}", respond.status, respond.flag),
         Outcome::Passthrough(_) => "passthrough".to_owned(),

@@ -20,6 +20,8 @@ use crate::model::{
 #[derive(Debug)]
 pub(crate) struct VirtualHost {
     pub(crate) routes: Vec<Route>,
+    /// Entries behind a route that takes everything. Istio does not build them.
+    pub(crate) unbuilt: Vec<RuleRef>,
     reason: Reason,
     /// Whose names these are; `None` for a host that is no service's.
     pub(crate) service: Option<(Hostname, u16, Protocol)>,
@@ -86,7 +88,7 @@ impl Route {
 
 impl VirtualHost {
     pub(super) fn new(routes: Vec<Route>, reason: Reason) -> Self {
-        Self { routes, reason, service: None }
+        Self { routes, unbuilt: Vec::new(), reason, service: None }
     }
 
     /// Whether an object somebody wrote stands behind it.
@@ -131,22 +133,23 @@ pub(super) fn of_rule<'w>(
     rule: &'w VirtualService,
     port: u16,
 ) -> Option<VirtualHost> {
-    let mut routes = Vec::new();
+    let (mut routes, mut unbuilt): (Vec<Route>, _) = (Vec::new(), Vec::new());
     for placed in view.delegates.placed(rule) {
         let entries = live(view, &placed.rule, port);
-        let action = if entries.is_empty() { None } else { Action::new(clusters, &placed.rule, port) };
-        let Some(action) = action.map(Arc::new) else { continue };
+        let complete = routes.last().is_some_and(Route::takes_all);
+        let action = if entries.is_empty() || complete { None } else { Action::new(clusters, &placed.rule, port) };
+        let action = action.map(Arc::new);
         for entry in entries {
-            let route = route(rule, &placed, entry, &action);
-            let last = route.takes_all();
-            routes.push(route);
-            if last {
-                // What follows is never reached, and Istio does not write it.
-                return Some(VirtualHost { routes, reason: Reason::VirtualServiceRule, service: None });
+            let reference = reference(rule, &placed, entry);
+            if routes.last().is_some_and(Route::takes_all) {
+                unbuilt.push(reference);
+            } else if let Some(action) = &action {
+                routes.push(route(reference, &placed.rule, entry, action));
             }
         }
     }
-    (!routes.is_empty()).then_some(VirtualHost { routes, reason: Reason::VirtualServiceRule, service: None })
+    let reason = Reason::VirtualServiceRule;
+    (!routes.is_empty()).then_some(VirtualHost { routes, unbuilt, reason, service: None })
 }
 
 /// The entries of a rule's `match` that exist for a client on a port, each with its position; `None` stands for a rule
@@ -159,16 +162,11 @@ pub(super) fn live<'r>(view: &View<'_>, http: &'r HttpRule, port: u16) -> Vec<Op
     entries.filter(|(_, entry)| holds_statically(entry, view, port)).map(Some).collect()
 }
 
-fn route(
-    rule: &VirtualService,
-    placed: &Placed<'_>,
-    entry: Option<(usize, &HttpMatch)>,
-    action: &Arc<Action>,
-) -> Route {
+fn reference(rule: &VirtualService, placed: &Placed<'_>, entry: Option<(usize, &HttpMatch)>) -> RuleRef {
     let names = [placed.rule.name.as_deref(), entry.and_then(|(_, entry)| entry.name.as_deref())];
     let name: Vec<&str> = names.into_iter().flatten().collect();
     let entries = placed.entries(entry.map(|(number, _)| number));
-    let rule = RuleRef {
+    RuleRef {
         virtual_service: Some(rule.object.qualified_name()),
         http_route: None,
         index: placed.index,
@@ -179,9 +177,12 @@ fn route(
             index: delegated.index,
             entry: entries.delegate,
         }),
-    };
+    }
+}
+
+fn route(rule: RuleRef, http: &HttpRule, entry: Option<(usize, &HttpMatch)>, action: &Arc<Action>) -> Route {
     let condition = entry.map(|(_, entry)| RouteMatch::new(entry));
-    let (action, fault) = (Arc::clone(action), placed.rule.fault);
+    let (action, fault) = (Arc::clone(action), http.fault);
     Route { rule: Arc::new(rule), condition, action, fault, reason: Reason::VirtualServiceRule }
 }
 
@@ -222,5 +223,5 @@ fn default_route(clusters: &mut Clusters<'_, '_>, service: &Service, port: &Serv
         fault: FaultInjection::default(),
         reason,
     };
-    VirtualHost { routes: vec![route], reason, service: None }
+    VirtualHost { routes: vec![route], unbuilt: Vec::new(), reason, service: None }
 }

@@ -14,6 +14,7 @@ mod load_balancer;
 mod locality;
 mod mesh_config;
 mod metadata;
+mod names;
 mod namespace;
 mod node;
 mod outlier_detection;

@@ -102,6 +102,7 @@ pub(crate) fn decided<'t>(table: &'t Table, dialled: &str, request: &Request<'_>
 /// The same in a word: a cluster's name, `STATUS FLAG`, or `passthrough`.
 pub(crate) fn sent(table: &Table, dialled: &str, request: &Request<'_>, draw: u32) -> String {
     match decided(table, dialled, request, draw).outcome {
+        Outcome::Route(route) if route.to_dialled => "passthrough".to_owned(),
         Outcome::Route(route) => route.cluster.name.to_string(),
         Outcome::Respond(respond) => format!("{} {}", respond.status, respond.flag),
         Outcome::Passthrough(_) => "passthrough".to_owned(),

@@ -121,3 +121,15 @@ fn s3_4_given_a_rewrite_that_says_too_much_or_nothing_then_it_is_refused() {
         assert_eq!(found.len(), problems, "{rewrite} {found:?}");
     }
 }
+
+#[test]
+fn s3_4_given_a_headless_service_then_the_address_is_the_dialled_one_and_the_rewrite_applies_all_the_same() {
+    let text = ruled("", "rewrite: {uri: /new, authority: other}").replace("clusterIP: 10.96.0.1", "clusterIP: None");
+    let table = table(&text, "shop");
+    let Outcome::Route(route) = decided(&table, "10.1.0.1:80", &get("web", "/a"), 0).outcome else {
+        panic!("no route")
+    };
+    assert!(route.to_dialled && route.key.is_none());
+    assert_eq!((route.reason.as_str(), route.path.as_deref()), ("OriginalDestination", Some("/newa")));
+    assert_eq!(route.effects.authority.as_deref(), Some("other"));
+}

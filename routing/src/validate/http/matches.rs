@@ -1,6 +1,7 @@
 //! One entry of `match`.
 
 use super::super::fields::Fields;
+use super::super::names::is_label;
 use super::super::string_match;
 use crate::model::HttpMatch;
 
@@ -31,8 +32,7 @@ pub(super) fn read(entry: &Fields<'_>) -> HttpMatch {
 
 fn source_namespace(entry: &Fields<'_>) -> Option<Box<str>> {
     let name = entry.text("sourceNamespace").filter(|name| !name.is_empty())?;
-    let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if name.len() > 63 || !name.bytes().all(fine) || name.starts_with('-') || name.ends_with('-') {
+    if !is_label(name) {
         let problem = format!("{name:?} is no namespace's name");
         entry.report().error(&entry.path("sourceNamespace"), problem, "correct it");
     }
