@@ -34,6 +34,36 @@ const SUBSETS: &str = "
 {apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: web, namespace: shop}, spec: {host: web, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}, {name: v3, labels: {version: v3}}]}}
 ";
 
+/// Objects of the other kinds, some of them for the same name or address.
+const OTHERS: &str = "
+---
+{apiVersion: v1, kind: Node, metadata: {name: n1, labels: {topology.kubernetes.io/region: r1, topology.kubernetes.io/zone: z1}}}
+---
+{apiVersion: v1, kind: Node, metadata: {name: n2, labels: {topology.kubernetes.io/region: r2, topology.kubernetes.io/zone: z1}}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: alias, namespace: shop}, spec: {type: ExternalName, externalName: other.shop.svc.cluster.local}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop}, spec: {clusterIP: None, selector: {app: other}, ports: [{name: http, port: 8080}, {name: tcp, port: 9091}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: twin, namespace: pay, labels: {app: web}}, spec: {nodeName: n1}, status: {podIP: 10.1.0.9}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: pay-1, namespace: pay, labels: {kubernetes.io/service-name: web}}, ports: [{name: http, port: 81}], endpoints: [{addresses: [10.1.0.9], zone: z1}]}
+---
+{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: one, namespace: shop}, spec: {hosts: [api.example.com, '*.example.com'], addresses: [192.0.2.9], resolution: STATIC, ports: [{number: 8080, name: a, protocol: HTTP}], endpoints: [{address: 10.5.0.1, weight: 2}]}}
+---
+{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: two, namespace: shop}, spec: {hosts: [api.example.com], addresses: [192.0.2.9], resolution: STATIC, ports: [{number: 8080, name: a, protocol: TCP}, {number: 80, name: b, protocol: HTTP}], endpoints: [{address: 10.5.0.2}]}}
+---
+{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: api, namespace: pay}, spec: {hosts: [api.example.com], resolution: STATIC, ports: [{number: 8080, name: a, protocol: HTTP}], workloadSelector: {labels: {app: web}}}}
+---
+{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: own, namespace: pay}, spec: {hosts: [own.example.com, other.shop.svc.cluster.local], http: [{route: [{destination: {host: api.example.com, port: {number: 8080}}}]}]}}
+---
+{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: a, namespace: shop}, spec: {egress: [{hosts: ['./*', 'pay/*', '~*/y.example.com']}]}}
+---
+{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: b, namespace: shop}, spec: {egress: [{hosts: ['~/*']}]}}
+---
+{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: r, namespace: istio-system}, spec: {egress: [{hosts: ['./*']}]}}
+";
+
 fn virtual_service(spec: &str) -> String {
     format!(
         "\n---\n{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {{name: rule, namespace: shop}}, spec: {spec}}}\n"
@@ -341,7 +371,7 @@ proptest! {
     #[test]
     fn given_any_order_of_the_objects_then_the_decisions_are_the_same(seed in any::<u64>()) {
         let rule = virtual_service("{hosts: [web], http: [{route: [{weight: 1, destination: {host: web, subset: v1}}, {weight: 3, destination: {host: web, subset: v2}}]}]}");
-        let text = SHOP.to_owned() + SUBSETS + &rule;
+        let text = SHOP.to_owned() + SUBSETS + &rule + OTHERS;
         let mut documents: Vec<&str> = text.split("---").collect();
         let length = documents.len();
         for index in 0..length {
@@ -349,6 +379,19 @@ proptest! {
             documents.swap(index, other);
         }
         let (one, two) = (table(&text), table(&documents.join("---")));
+        let ruled = |table: &Table| (table.ruled().collect::<Vec<_>>(), table.ruled_anywhere().collect::<Vec<_>>());
+        prop_assert_eq!(ruled(&one), ruled(&two));
+        for host in ["web", "alias", "db", "x.db.shop", "api.example.com", "y.example.com", "own.example.com", "web.pay", "nobody"] {
+            for port in [80, 8080, 9090] {
+                let request = get(host, "/");
+                let at = |table: &Table| {
+                    let found = decide(table, Dialled { address: [192, 0, 2, 7].into(), port }, &request, 7).outcome;
+                    let Outcome::Route(route) = found else { return format!("{found:?}") };
+                    format!("{} {:?}", route.cluster.name, route.cluster.endpoints)
+                };
+                prop_assert_eq!(at(&one), at(&two), "{} {}", host, port);
+            }
+        }
         for draw in [0, 1 << 29, 1 << 30, 1 << 31, u32::MAX] {
             prop_assert_eq!(ask(&one, WEB, &get("web", "/"), draw), ask(&two, WEB, &get("web", "/"), draw));
         }

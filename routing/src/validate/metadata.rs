@@ -47,6 +47,21 @@ pub(super) fn says_export(manifest: &Manifest) -> bool {
 /// `spec.exportTo`: absent means everybody, `.` the object's own namespace, `~` nobody.
 pub(super) fn export_to(spec: &Fields<'_>, namespace: &Arc<str>) -> ExportTo {
     let written = spec.texts("exportTo");
+    let mut known: Vec<&str> = Vec::new();
+    for (path, word) in &written {
+        // `.` is the same as its name.
+        let word = if *word == "." { &**namespace } else { *word };
+        if known.contains(&word) {
+            spec.report().error(path, format!("{word:?} is listed twice"), "remove one of them");
+        }
+        known.push(word);
+    }
+    // istio/istio@86c9f01 pkg/config/validation/validation.go, validateExportTo
+    let alone = |word: &str| known.contains(&word) && known.len() > 1;
+    if alone("*") || alone("~") {
+        let problem = "names namespaces beside \"*\" or \"~\", which say it all";
+        spec.report().error(&spec.path("exportTo"), problem, "keep one of them");
+    }
     from_names(written.iter().map(|(_, name)| *name), namespace)
 }
 

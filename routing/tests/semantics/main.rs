@@ -6,6 +6,8 @@ mod explained;
 mod gamma;
 mod places;
 mod s1_10_other_objects;
+mod s1_10_service_entries;
+mod s1_10_sidecars;
 mod s1_1_visibility;
 mod s1_2_mirrors;
 mod s1_5_destinations;
