@@ -12,7 +12,7 @@ fields! {
     "1.6" S "DestinationRule: spec.exportTo" RULE "[.]" Honoured(&["q1_6_given_a_rule_exported_only_to_others_then_it_is_unusable_at_home", "s4_1_given_a_private_exact_rule_of_the_service_then_it_does_not_hide_an_exported_wildcard"]);
     "1.6" L "spec.workloadSelector.matchLabels" RULE "{app: b}" Honoured(&["s4_2_given_a_selector_that_takes_the_client_then_that_rule_alone_is_used_whatever_the_age"]);
     "1.7" M "spec.trafficPolicy.loadBalancer.simple" RULE "ROUND_ROBIN" Honoured(&["s4_4_given_no_load_balancer_then_it_is_least_request_and_idle_endpoints_are_equally_likely", "s4_4_given_two_choices_then_a_busy_endpoint_gets_a_request_only_when_it_is_drawn_twice"]);
-    "1.7" L "spec.trafficPolicy.loadBalancer.simple" RULE "PASSTHROUGH" Honoured(&[]);
+    "1.7" L "spec.trafficPolicy.loadBalancer.simple" RULE "PASSTHROUGH" Honoured(&["s1_7_given_passthrough_then_the_connection_goes_where_the_client_dialled_and_labels_of_subsets_are_void"]);
     "1.7" M "spec.trafficPolicy.loadBalancer.consistentHash.httpHeaderName" RULE "x-user" Honoured(&["s4_5_given_a_key_that_the_request_has_then_it_sticks_and_others_spread"]);
     "1.7" M "spec.trafficPolicy.loadBalancer.consistentHash.httpCookie.name" RULE "user" Honoured(&["s4_5_given_a_missing_cookie_with_a_ttl_then_one_is_made_as_envoy_writes_it_and_decides_the_first_pod", "s4_5_given_a_cookie_in_quotes_or_on_a_second_line_then_its_value_is_the_same"]);
     "1.7" M "spec.trafficPolicy.loadBalancer.consistentHash.httpCookie.path" COOKIE "/b" Honoured(&["s4_5_given_a_missing_cookie_with_a_ttl_then_one_is_made_as_envoy_writes_it_and_decides_the_first_pod", "s4_5_given_a_cookie_in_quotes_or_on_a_second_line_then_its_value_is_the_same"]);
