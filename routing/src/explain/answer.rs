@@ -35,6 +35,9 @@ pub struct Explanation {
     pub pick: Option<Pick>,
     pub request: Option<RequestShown>,
     pub response: Option<Answered>,
+    /// Envoy's flag of a connection that is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_flag: Option<&'static str>,
     pub policy: Option<PolicyShown>,
     pub path: &'static str,
     pub not_used: Vec<LoserShown>,
@@ -243,6 +246,7 @@ impl Explanation {
             pick: None,
             request: None,
             response: None,
+            response_flag: None,
             policy: None,
             path: "native",
             not_used: Vec::new(),

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::connection::Reading;
 use super::{CaptureShown, Client, namespace_of};
-use crate::decide::Dialled;
+use crate::decide::{Dialled, Selected, SelectedConnection, refusal, select_connection};
 use crate::enrol::enrol;
 use crate::model::{OutboundTraffic, Pod, World};
-use crate::table::{Scope, Table};
+use crate::table::{FilterChains, Scope, Table};
 
 /// Which connections of captured pods are captured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,24 +30,42 @@ impl Capture {
         }
     }
 
-    /// Why `table` makes a connection one for the proxy.
+    /// Why `table` makes a connection one for the proxy. The hooks know single addresses alone: what a table means for every
+    /// address (`Table::captures`) is not for them, see [`missed`].
     fn meaning(self, table: &Table, dialled: Dialled) -> Option<&'static str> {
         if table.ruled().any(|ruled| ruled == (dialled.address, dialled.port)) {
             return Some("a rule gives the address a meaning");
         }
-        if table.outbound() == OutboundTraffic::RegistryOnly {
-            return Some(
-                "REGISTRY_ONLY refuses what nobody registered (by design: the kernel half captures single addresses)",
-            );
-        }
-        if table.ruled_anywhere().any(|port| port == dialled.port) {
-            return Some(
-                "a rule is for a name without address on the port (by design: the kernel half captures single addresses)",
-            );
-        }
         let declared = self == Self::Ports && table.treatment(dialled).is_http();
         declared.then_some("the port is declared HTTP")
     }
+}
+
+/// What a connection misses by not being captured: the table has a meaning for it that its address does not show.
+pub(super) fn missed(
+    table: &Table,
+    reading: &Reading<'_>,
+    selected: &Selected<'_>,
+    dialled: Dialled,
+) -> Option<String> {
+    let registry_only = table.outbound() == OutboundTraffic::RegistryOnly;
+    let (ruled, unknown) = match (reading, selected) {
+        (Reading::Http2, _) => (false, refusal(table, dialled, true).is_some()),
+        (Reading::Requests, Selected::Nobody) => (false, registry_only),
+        (Reading::Requests, Selected::Host(host) | Selected::Route(host, _)) => (host.ruled(), false),
+        (Reading::Connection(connection), _) => match select_connection(table, connection) {
+            SelectedConnection::Route(_) => (table.filter_chains(dialled).is_some_and(FilterChains::ruled), false),
+            SelectedConnection::Nobody | SelectedConnection::NotHttp | SelectedConnection::Unlisted => {
+                (false, registry_only)
+            }
+        },
+    };
+    let what = match (ruled, unknown) {
+        (true, _) => "a rule is for this name",
+        (false, true) => "REGISTRY_ONLY is to refuse it",
+        (false, false) => return None,
+    };
+    Some(format!("{what}, but no rule is for this address, and only addresses are captured by this version"))
 }
 
 /// What becomes of a captured client's connection; `table` is the client's own.
@@ -68,6 +87,12 @@ pub(super) fn judge(
             Some(format!("{why} for {}/{} on the same node", pod.namespace, pod.name))
         });
         meanings.next().map_or_else(|| (false, unmeant(capture)), |why| (true, why))
+    };
+    let message = match capture {
+        Capture::Ruled => message,
+        Capture::Ports => {
+            format!("{message} (the daemon of this version does not capture by port: there it is as with ruled)")
+        }
     };
     let (address, port) = (dialled.address.to_string(), dialled.port);
     CaptureShown { mode: capture.as_str(), address, port, captured, message }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{LoserShown, attached};
+use super::passed_over::{self, Met};
+use super::{LoserShown, attached, named};
 use crate::decide::without_port;
-use crate::model::{DestinationRule, ExportTo, HostPattern, Hostname, ObjectRef, VirtualService, World};
+use crate::model::{DestinationRule, ExportTo, Hostname, ObjectRef, Service, Sidecar, VirtualService, World};
 use crate::table::{Undelegated, View};
 
 /// For a client that is not captured: everything that concerns the host.
@@ -21,21 +22,35 @@ pub(super) fn of_native(world: &World, host: &str, namespace: &str) -> Vec<Loser
     virtual_services.chain(policies).chain(routes.map(|route| loser(&route.object))).collect()
 }
 
-/// For a captured client: `host` is the service's, or what was asked for; `owner` is the virtual service that took it.
+/// What is asked about, and what became of it.
+pub(super) struct Concern<'a> {
+    /// The host as it is written.
+    pub(super) asked: &'a str,
+    /// The port dialled.
+    pub(super) port: u16,
+    /// The virtual service that took the host or the connection.
+    pub(super) owner: Option<&'a str>,
+    /// By which of its rules.
+    pub(super) met: Met,
+}
+
+/// For a captured client: `host` is the service's; without one it is what was asked for.
 pub(super) fn of_captured(
     view: &View<'_>,
     world: &World,
-    asked: &str,
-    port: u16,
     host: Option<&Hostname>,
-    owner: Option<&str>,
+    concern: &Concern<'_>,
 ) -> Vec<LoserShown> {
-    let literal = Hostname::new(without_port(asked));
+    let literal = Hostname::new(without_port(concern.asked));
     let host = host.unwrap_or(&literal);
-    let routed = attached::used(view, host, port);
-    let judge = |rule| passed_over(view, rule, host, owner, routed.as_deref());
-    let mut losers: Vec<LoserShown> = world.virtual_services.iter().filter_map(judge).collect();
-    losers.extend(attached::losers(view, host, port));
+    let routed = attached::used(view, host, concern.port);
+    let claimants = world.virtual_services.iter().filter(|rule| owns(rule, host));
+    let judge = |rule: &VirtualService| {
+        let (reason, message) = passed_over::why(view, rule, host, concern, routed.as_deref())?;
+        Some(LoserShown { object: rule.object.to_string(), reason, message })
+    };
+    let mut losers: Vec<LoserShown> = claimants.filter_map(judge).collect();
+    losers.extend(attached::losers(view, host, concern.port));
     losers.extend(
         view.virtual_services().iter().filter(|rule| owns(rule, host)).flat_map(|rule| undelegated(view, rule)),
     );
@@ -46,7 +61,24 @@ pub(super) fn of_captured(
         let (reason, message) = unread(view, rule, service_namespace, used.first().copied());
         LoserShown { object: rule.object.to_string(), reason, message }
     }));
+    losers.extend(world.services.iter().filter_map(|service| unseen(view, service, concern.asked)));
     losers
+}
+
+/// A service of the name that was asked for, which the client does not know.
+fn unseen(view: &View<'_>, service: &Service, asked: &str) -> Option<LoserShown> {
+    let client = &view.scope.namespace;
+    if !named(service.names_for(client), asked) {
+        return None;
+    }
+    let (reason, message) = if !service.export_to.reaches(client) {
+        ("NotExported", format!("it is not exported to namespace {client}, which does not know it by name"))
+    } else {
+        let imports = |sidecar: &&Sidecar| sidecar.imports_service(&service.namespace, &service.host, client);
+        let sidecar = view.sidecar().filter(|sidecar| !imports(sidecar))?;
+        ("NotImported", format!("{} does not import it, so its clients do not know it by name", sidecar.object))
+    };
+    Some(LoserShown { object: service.object.to_string(), reason, message })
 }
 
 /// The objects that the client's requests may meet.
@@ -80,42 +112,6 @@ fn undelegated(view: &View<'_>, root: &VirtualService) -> Vec<LoserShown> {
         LoserShown { object: format!("VirtualService {}/{}", unused.namespace, unused.name), reason, message }
     });
     unused.collect()
-}
-
-fn passed_over(
-    view: &View<'_>,
-    rule: &VirtualService,
-    host: &Hostname,
-    owner: Option<&str>,
-    routed: Option<&str>,
-) -> Option<LoserShown> {
-    let name = format!("{}/{}", rule.object.namespace, rule.object.name);
-    if !owns(rule, host) || owner == Some(&*name) {
-        return None;
-    }
-    let exact = rule.hosts.iter().any(|pattern| matches!(pattern, HostPattern::Exact(own) if own == host));
-    let (reason, message) = if !rule.mesh {
-        let gateways: Vec<&str> = rule.gateways.iter().map(|gateway| &**gateway).collect();
-        ("GatewayOnly", format!("gateways [{}] does not include mesh", gateways.join(", ")))
-    } else if !rule.export_to.reaches(&view.scope.namespace) {
-        ("NotExported", format!("exportTo does not reach namespace {}", view.scope.namespace))
-    } else if let Some(sidecar) = view.sidecar().filter(|_| !view.imports(rule)) {
-        ("NotImported", format!("{} does not import it", sidecar.object))
-    } else if let Some(routes) = routed {
-        ("HttpRouteOwnsHost", format!("{routes} is attached to {host}, and goes before any VirtualService"))
-    } else {
-        match owner {
-            Some(owner) if !exact => ("MoreSpecificHost", format!("VirtualService {owner} names {host} more narrowly")),
-            Some(owner) => {
-                ("OlderRuleOwnsHost", format!("VirtualService {owner} comes first for {host}; routes are never merged"))
-            }
-            None => (
-                "NoRouteForClient",
-                "none of its routes is for this client and port, so it counts as absent".to_owned(),
-            ),
-        }
-    };
-    Some(LoserShown { object: rule.object.to_string(), reason, message })
 }
 
 fn unread(

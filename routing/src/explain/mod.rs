@@ -11,13 +11,14 @@ mod cluster;
 mod connection;
 mod heads;
 mod losers;
+mod passed_over;
 mod policy;
 mod rules;
 #[cfg(test)]
 mod tests;
 mod url;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 pub use answer::{
@@ -31,6 +32,8 @@ pub use policy::{AbortShown, DelayShown, FaultShown, MirrorShown, PolicyShown, R
 pub use url::{Header, Url};
 
 use heads::Heads;
+use losers::Concern;
+use passed_over::Met;
 
 use crate::balance::{Balance, mix};
 use crate::decide::{
@@ -111,11 +114,12 @@ pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
     let view = View::new(world, &scope);
     let own = view.services().find(|service| named(view.names(service), question.host));
     let concerned = own.map(|service| service.host.clone());
-    let address = question.address.or_else(|| question.host.parse().ok()).or_else(|| own.and_then(address_of));
+    let own_address = || question.host.parse().ok().or_else(|| own.and_then(address_of));
+    let address = question.address.or_else(own_address).or_else(|| nowhere(&table, question, &request));
     let Some(address) = address else {
         explanation.passes("UnknownHost", "native");
-        explanation.not_used =
-            losers::of_captured(&view, world, question.host, question.port, concerned.as_ref(), None);
+        let concern = Concern { asked: question.host, port: question.port, owner: None, met: Met::Requests };
+        explanation.not_used = losers::of_captured(&view, world, concerned.as_ref(), &concern);
         return explanation;
     };
     let dialled = Dialled { address: address.to_canonical(), port: question.port };
@@ -126,12 +130,19 @@ pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
         Reading::Requests | Reading::Http2 => explanation.place(&selected),
     };
     let host = host.or(concerned.as_ref());
-    let capture = capture::judge(world, &question.client, &table, question.capture, dialled);
+    let mut met = match &reading {
+        Reading::Connection(_) => Met::Connection(table.treatment(dialled)),
+        Reading::Requests | Reading::Http2 => Met::Requests,
+    };
+    let mut capture = capture::judge(world, &question.client, &table, question.capture, dialled);
     if dialled.address.is_ipv6() {
         (explanation.verdict, explanation.reason, explanation.path) = ("bypass", "Ipv6NotCaptured", "native");
     } else if !capture.captured {
         // Unruled: the kernel lets it through, and kube-proxy decides.
         explanation.passes(if host.is_some() { "DefaultRoute" } else { "UnknownHost" }, "native");
+        if let Some(missed) = capture::missed(&table, &reading, &selected, dialled) {
+            (explanation.reason, capture.message, met) = ("NotAtAnAddress", missed, Met::Nothing);
+        }
     } else if let Some(reason) = refusal(&table, dialled, !matches!(reading, Reading::Connection(_))) {
         (explanation.verdict, explanation.reason, explanation.path) = ("reset", reason.as_str(), "proxy");
     } else {
@@ -146,7 +157,8 @@ pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
     }
     explanation.capture = Some(capture);
     explanation.gateways = explanation.virtual_service.as_ref().and_then(|name| gateways(world, name));
-    explanation.not_used = losers::of_captured(&view, world, question.host, question.port, host, owner);
+    let concern = Concern { asked: question.host, port: question.port, owner, met };
+    explanation.not_used = losers::of_captured(&view, world, host, &concern);
     explanation
 }
 
@@ -187,6 +199,13 @@ fn namespace_of<'w>(world: &'w World, name: &str) -> Option<&'w Namespace> {
     world.namespaces.iter().find(|namespace| &*namespace.name == name)
 }
 
+/// For a name without address that a rule is for, or that is to be refused, wherever it is: no address in particular.
+fn nowhere(table: &Table, question: &Question<'_>, request: &Request<'_>) -> Option<IpAddr> {
+    let dialled = Dialled { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: question.port };
+    let reading = Reading::new(table.treatment(dialled), question, dialled);
+    capture::missed(table, &reading, &select(table, dialled, request), dialled).map(|_| dialled.address)
+}
+
 /// The address a client dials by the service's name; both families given, the one that is captured.
 /// What a client's resolver gives: an address of the service, of a pod when it is headless. A service without any may be
 /// anywhere.
@@ -197,7 +216,7 @@ fn address_of(service: &Service) -> Option<IpAddr> {
         found.extend(pods());
     }
     let first = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first()).copied();
-    first.or_else(|| (!service.headless()).then_some(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)))
+    first.or_else(|| (!service.headless()).then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
 }
 
 /// `gateways` of a virtual service by `namespace/name`, as written.

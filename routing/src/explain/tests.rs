@@ -1,5 +1,8 @@
 //! What explain adds to the verdict: matches that were skipped, and objects that lost.
 
+mod capture;
+mod losers;
+
 use std::collections::BTreeMap;
 
 use super::{Asked, Capture, Client, Explanation, Question, Speech, Who, Written, explain};

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::RuleRef;
 use super::clusters::Clusters;
 use super::policy::OfConnections;
 use super::rules::View;
 use super::targets::Targets;
+use super::{RuleRef, Scope};
 use crate::decide::Reason;
 use crate::model::{
     Destination, HostPattern, Hostname, L4Match, Protocol, Service, ServicePort, Split, Subnet, TcpRule, TlsRule,
@@ -157,6 +157,16 @@ pub(super) fn of_service(
     FilterChains { service: Some((service.host.clone(), port.number, port.protocol)), ..building.chains }
 }
 
+impl L4Match {
+    /// The conditions that are decided while compiling; unlike those of HTTP all of them count, whatever `gateways` says
+    /// (istio/istio@86c9f01 pilot/pkg/networking/core/tls.go, matchTCP and matchTLS).
+    pub(crate) fn is_live(&self, scope: &Scope, port: u16) -> bool {
+        !self.gateways_only
+            && self.port.is_none_or(|own| own == port)
+            && scope.meets(&self.source_labels, self.source_namespace.as_deref())
+    }
+}
+
 struct Building<'b, 'v, 'w> {
     view: &'b View<'b>,
     clusters: &'b mut Clusters<'v, 'w>,
@@ -170,7 +180,7 @@ impl Building<'_, '_, '_> {
         for (index, TlsRule { matches, split }) in object.tls.iter().enumerate() {
             let mut action = None;
             for (entry, found) in matches.iter().enumerate() {
-                if !self.is_live(&found.conditions) {
+                if !found.conditions.is_live(self.view.scope, self.port) {
                     continue;
                 }
                 let action = action.get_or_insert_with(|| Arc::new(self.action(split)));
@@ -184,8 +194,11 @@ impl Building<'_, '_, '_> {
     /// as soon as one of its matches names no subnet.
     fn tcp(&mut self, object: &VirtualService) -> bool {
         for (index, TcpRule { matches, split }) in object.tcp.iter().enumerate() {
-            let live: Vec<(usize, &L4Match)> =
-                matches.iter().enumerate().filter(|(_, conditions)| self.is_live(conditions)).collect();
+            let live: Vec<(usize, &L4Match)> = matches
+                .iter()
+                .enumerate()
+                .filter(|(_, conditions)| conditions.is_live(self.view.scope, self.port))
+                .collect();
             let anywhere = live.iter().find(|(_, conditions)| conditions.destination_subnets.is_empty());
             let everything = L4Match::default();
             let (routes, complete) = match anywhere {
@@ -230,14 +243,6 @@ impl Building<'_, '_, '_> {
         };
         self.chains.anywhere.claim(&name, &route);
         self.chains.ruled |= reason == Reason::DestinationRuleOnly;
-    }
-
-    /// The conditions that are decided while compiling; unlike those of HTTP all of them count, whatever `gateways` says
-    /// (istio/istio@86c9f01 pilot/pkg/networking/core/tls.go, matchTCP and matchTLS).
-    fn is_live(&self, conditions: &L4Match) -> bool {
-        !conditions.gateways_only
-            && conditions.port.is_none_or(|port| port == self.port)
-            && self.view.scope.meets(&conditions.source_labels, conditions.source_namespace.as_deref())
     }
 
     fn action(&mut self, split: &Split) -> ConnectionAction {

@@ -20,6 +20,7 @@ pub(crate) struct Answer {
     pub(super) pick: Option<Pick>,
     pub(super) request: Option<Request>,
     pub(super) response: Option<Response>,
+    pub(super) response_flag: Option<String>,
     pub(super) policy: Option<Policy>,
     #[serde(default)]
     pub(super) not_used: Vec<Loser>,

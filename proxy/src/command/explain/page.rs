@@ -95,7 +95,10 @@ impl Page {
             "passthrough" => (ASIDE, format!("the {what} goes where it was dialled; kube-proxy decides")),
             "route" => (YES, format!("the {what} is sent to a destination below")),
             "redirect" => (YES, "the client is sent elsewhere".to_owned()),
-            "reset" => (NO, "the connection has nowhere to go".to_owned()),
+            "reset" => {
+                let flag = answer.response_flag.as_ref().map(|flag| format!(", flag {flag}")).unwrap_or_default();
+                (NO, format!("the connection has nowhere to go and is closed{flag}"))
+            }
             _ => (NO, format!("the {what} is answered by the proxy")),
         };
         let (verdict, reason, path) = (&answer.verdict, &answer.reason, &answer.path);
