@@ -15,6 +15,7 @@ mod sizes;
 mod step;
 mod test;
 mod toolchain;
+mod vm_test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -53,6 +54,8 @@ enum Subcommands {
     Check,
     /// What things cost: `cargo xtask bench routing`
     Bench(bench::Arguments),
+    /// The node tests on other kernels, each in a virtual machine (software emulation; kernels are Debian's packages)
+    VmTest(vm_test::Arguments),
     /// Everything that can run here: check, build, unit tests, node tests (those need root)
     Test(test::Arguments),
 }
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Subcommands::BuildEbpf => build_ebpf::build_ebpf(),
         Subcommands::Demo(arguments) => demo::demo(&arguments),
         Subcommands::Check => check::check(),
+        Subcommands::VmTest(arguments) => vm_test::vm_test(&arguments),
         Subcommands::Bench(arguments) => bench::bench(&arguments),
         Subcommands::Test(arguments) => test::test(&arguments),
     };

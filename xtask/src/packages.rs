@@ -16,6 +16,13 @@ pub(crate) struct Program {
     package: &'static str,
 }
 
+impl Program {
+    /// A program and its package.
+    pub(crate) const fn new(name: &'static str, package: &'static str) -> Self {
+        Self { name, package }
+    }
+}
+
 /// What the demo builds its pods and its kube-proxy with.
 pub(crate) const SANDBOX: &[Program] = &[
     Program { name: "ip", package: "iproute2" },

@@ -1,0 +1,114 @@
+//! One machine: booted, listened to, ended.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use std::{fmt, thread};
+
+use anyhow::{Context, Result, bail};
+
+use super::folder;
+use super::kernels::Kernel;
+
+/// A machine that says nothing for this long hangs.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// No machine runs longer.
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// What the tests in a machine came to.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    passed: usize,
+    failed: Vec<String>,
+    /// Exit code of the tests; `None` when the machine ended before they did.
+    exit: Option<i32>,
+    /// What a daemon said that was started on a kernel too old for it.
+    refusal: Option<String>,
+}
+
+impl Outcome {
+    /// Everything passed, or the kernel is too old and was refused in so many words.
+    pub(crate) fn is_good(&self) -> bool {
+        self.refusal.is_some() || (self.exit == Some(0) && self.failed.is_empty() && self.passed > 0)
+    }
+
+    fn hear(&mut self, line: &str) {
+        if let Some((name, verdict)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
+            match verdict.trim() {
+                "ok" => self.passed += 1,
+                _ => self.failed.push(name.to_owned()),
+            }
+        } else if let Some(code) = line.strip_prefix("vm-test: exit ") {
+            self.exit = code.trim().parse().ok();
+        } else if line.contains("is too old: meshlet needs Linux") {
+            self.refusal = Some(line.trim().to_owned());
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(refusal) = &self.refusal {
+            return write!(f, "refused, as it should be: {refusal}");
+        }
+        write!(f, "{} passed, {} failed", self.passed, self.failed.len())?;
+        self.failed.iter().try_for_each(|name| write!(f, "; {name}"))?;
+        if self.exit.is_none() { f.write_str("; the machine ended before the tests did") } else { Ok(()) }
+    }
+}
+
+/// Boots a kernel with an image and reads its console to the end; every line of the tests is printed with the kernel before it.
+pub(crate) fn run(kernel: &Kernel, image: &Path) -> Result<Outcome> {
+    let path = folder().join(format!("{}.log", kernel.version));
+    let mut log = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
+    let mut machine = boot(kernel, image)?;
+    let console = machine.0.stdout.take().context("QEMU has no console")?;
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        let lines = BufReader::new(console).split(b'\n').map_while(Result::ok);
+        lines.map(|line| String::from_utf8_lossy(&line).trim_end().to_owned()).try_for_each(|line| sender.send(line))
+    });
+    let (start, mut outcome) = (Instant::now(), Outcome::default());
+    loop {
+        if start.elapsed() > LIMIT {
+            bail!("Linux {} has not ended after {} s; see {}", kernel.version, LIMIT.as_secs(), path.display());
+        }
+        match lines.recv_timeout(SILENCE) {
+            Ok(line) => {
+                writeln!(log, "{line}")?;
+                outcome.hear(&line);
+                if line.starts_with("test ") || line.contains("panicked at") {
+                    println!("[{}] {line}", kernel.version);
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(outcome),
+            Err(RecvTimeoutError::Timeout) => {
+                bail!("Linux {} has been silent for {} s; see {}", kernel.version, SILENCE.as_secs(), path.display());
+            }
+        }
+    }
+}
+
+/// Ends with us, however we end.
+struct Machine(Child);
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn boot(kernel: &Kernel, image: &Path) -> Result<Machine> {
+    let mut qemu = Command::new("qemu-system-x86_64");
+    qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"]);
+    qemu.args(["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"]);
+    qemu.arg("-kernel").arg(kernel.image()).arg("-initrd").arg(image);
+    qemu.args(["-append", "console=ttyS0 quiet panic=-1"]);
+    let machine = qemu.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("starting QEMU")?;
+    Ok(Machine(machine))
+}
