@@ -59,7 +59,8 @@ impl Explanation {
 
     /// What the data path does with the connection.
     pub(super) fn connected(&mut self, table: &Table, connection: &Connection<'_>, seed: u64) {
-        self.path = "proxy";
+        let in_kernel = table.kernel_route(connection.dialled, &[]).is_ok();
+        self.path = if in_kernel { "kernel" } else { "proxy" };
         if let SelectedConnection::Route(route) = select_connection(table, connection) {
             self.virtual_service = route.rule.virtual_service.as_deref().map(str::to_owned);
             let shown = || RuleShown::new(route.kind.as_str(), &route.rule);

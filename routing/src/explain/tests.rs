@@ -303,7 +303,7 @@ fn db_rules() -> String {
 fn given_a_tcp_question_then_the_tcp_rule_its_destinations_and_the_pick_are_shown() {
     let rules = db_rules();
     let answer = connect(&rules, Speech::Tcp, "db", 5432);
-    assert_eq!((answer.verdict, answer.reason, answer.path), ("route", "VirtualServiceRule", "proxy"));
+    assert_eq!((answer.verdict, answer.reason, answer.path), ("route", "VirtualServiceRule", "kernel"));
     assert_eq!(answer.virtual_service.as_deref(), Some("shop/db"));
     let rule = answer.rule.expect("a rule");
     assert_eq!((rule.kind, rule.index, rule.entry), ("tcp", 1, Some(0)));
@@ -322,7 +322,7 @@ fn given_a_tcp_question_then_the_tcp_rule_its_destinations_and_the_pick_are_show
 fn given_a_destination_that_is_broken_then_the_verdict_is_reset_for_its_share_of_the_seeds() {
     let broken = db_rules().replace("weight: 3", "weight: 0");
     let answer = connect(&broken, Speech::Tcp, "db", 5432);
-    assert_eq!((answer.verdict, answer.reason, answer.path), ("reset", "UnknownSubset", "proxy"));
+    assert_eq!((answer.verdict, answer.reason, answer.path), ("reset", "UnknownSubset", "kernel"));
     assert!(answer.pick.is_none());
 }
 
@@ -346,7 +346,7 @@ fn given_a_declared_port_and_what_is_spoken_then_the_answer_is_what_the_data_pat
         let answer = connect(&rules, speech, host, port);
         let shown = (answer.verdict, answer.reason, answer.rule.map(|rule| rule.kind));
         assert_eq!(shown, (verdict, reason, kind), "{speech:?} {host} {port}");
-        assert_eq!(answer.path, "proxy");
+        assert_eq!(answer.path, if port == 5432 { "kernel" } else { "proxy" }, "{speech:?} {host} {port}");
     }
     let named = Question { address: Some([10, 96, 0, 2].into()), ..question(Speech::Tls, "db.example", 443) };
     let answer = explain(&world(&format!("{BASE}{rules}")), &named);

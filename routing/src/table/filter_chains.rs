@@ -107,6 +107,12 @@ impl FilterChains {
         within.unwrap_or(&self.anywhere).find(sni)
     }
 
+    /// Whether the name in a ClientHello makes a difference.
+    pub(crate) fn names_servers(&self) -> bool {
+        let all = self.subnets.iter().map(|(_, names)| names).chain([&self.anywhere]);
+        all.into_iter().any(|names| !names.exact.is_empty() || !names.suffixes.is_empty())
+    }
+
     /// Whether an object somebody wrote stands behind it.
     pub(crate) fn ruled(&self) -> bool {
         self.ruled

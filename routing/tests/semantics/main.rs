@@ -4,6 +4,7 @@
 mod ask;
 mod explained;
 mod gamma;
+mod kernel_routes;
 mod places;
 mod s1_10_other_objects;
 mod s1_10_service_entries;
