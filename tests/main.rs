@@ -6,6 +6,7 @@ mod failure;
 mod http_effects;
 mod http_proxy;
 mod http_routes;
+mod kernel_routes;
 mod kernel_view;
 mod redirect;
 mod reload;

@@ -9,10 +9,16 @@ use aya_ebpf::helpers::generated::{
 };
 use aya_ebpf::programs::SockAddrContext;
 use aya_log_ebpf::warn;
-use meshlet_wire::{BEAT_WORKERS, OWN_MARK, PodEntry, ServiceKey, address_id, id_address};
+use meshlet_wire::{
+    BEAT_TABLES, BEAT_WORKERS, EndpointEntry, OWN_MARK, Peer, PodEntry, ServiceKey, address_id, id_address,
+};
 
-use crate::maps::{BEAT, IDS, LISTEN, PODS_MAP, SERVICE, SETTINGS};
+use crate::maps::{BEAT, IDS, LISTEN, PEER, PODS_MAP, SERVICE, SETTINGS};
+use crate::pick::{Picked, pick};
 use crate::{ALLOW, REFUSE};
+
+/// The port that nobody can listen on: connecting there is refused at once.
+const NO_PORT: u32 = 0;
 
 const TCP: u32 = 6;
 const AF_INET: u16 = 2;
@@ -23,6 +29,10 @@ enum Verdict {
     Allow,
     Refuse,
     Redirect(u32, PodEntry),
+    /// The kernel has picked.
+    Endpoint(EndpointEntry),
+    /// Nobody is left to take it: it is refused by a port that nobody listens on.
+    Nobody,
 }
 
 /// The address a socket was bound to before connect.
@@ -50,14 +60,38 @@ pub(crate) fn v4(ctx: &SockAddrContext) -> i32 {
             if let Source::Unbound = source {
                 bind_v4(ctx, raw, pod.address);
             }
-            // LLVM would merge these into one wide store, which the verifier refuses: volatile.
-            // SAFETY: both fields are writable in connect4.
-            unsafe {
-                ptr::write_volatile(&raw mut (*raw).user_ip4, id_address(id).to_be());
-                ptr::write_volatile(&raw mut (*raw).user_port, port_word(pod.port));
-            }
+            rewrite_v4(raw, id_address(id).to_be(), port_word(pod.port));
             ALLOW
         }
+        Verdict::Endpoint(endpoint) => {
+            let [.., a, b, c, d] = endpoint.address;
+            rewrite_v4(raw, u32::from_ne_bytes([a, b, c, d]), port_word(endpoint.port));
+            ALLOW
+        }
+        Verdict::Nobody => {
+            rewrite_v4(raw, id_address(0).to_be(), NO_PORT);
+            ALLOW
+        }
+    }
+}
+
+#[inline(always)]
+fn rewrite_v4(raw: *mut bpf_sock_addr, address: u32, port: u32) {
+    // LLVM would merge these into one wide store, which the verifier refuses: volatile.
+    // SAFETY: both fields are writable in connect4.
+    unsafe {
+        ptr::write_volatile(&raw mut (*raw).user_ip4, address);
+        ptr::write_volatile(&raw mut (*raw).user_port, port);
+    }
+}
+
+/// Of an IPv4-mapped destination.
+#[inline(always)]
+fn rewrite_mapped(raw: *mut bpf_sock_addr, address: u32, port: u32) {
+    // SAFETY: both fields are writable in connect6; volatile for the reason given in `rewrite_v4`.
+    unsafe {
+        ptr::write_volatile(&raw mut (*raw).user_ip6[3], address);
+        ptr::write_volatile(&raw mut (*raw).user_port, port);
     }
 }
 
@@ -86,11 +120,16 @@ pub(crate) fn v6(ctx: &SockAddrContext) -> i32 {
             if let Source::Unbound = source_v6(sk) {
                 bind_v6(ctx, raw, pod.address);
             }
-            // SAFETY: both fields are writable in connect6; volatile for the reason given in `v4`.
-            unsafe {
-                ptr::write_volatile(&raw mut (*raw).user_ip6[3], id_address(id).to_be());
-                ptr::write_volatile(&raw mut (*raw).user_port, port_word(pod.port));
-            }
+            rewrite_mapped(raw, id_address(id).to_be(), port_word(pod.port));
+            ALLOW
+        }
+        Verdict::Endpoint(endpoint) => {
+            let [.., a, b, c, d] = endpoint.address;
+            rewrite_mapped(raw, u32::from_ne_bytes([a, b, c, d]), port_word(endpoint.port));
+            ALLOW
+        }
+        Verdict::Nobody => {
+            rewrite_mapped(raw, id_address(0).to_be(), NO_PORT);
             ALLOW
         }
     }
@@ -128,9 +167,20 @@ fn decide(ctx: &SockAddrContext, sk: *mut bpf_sock, key: &ServiceKey, source: So
     if native {
         return Verdict::Allow;
     }
+    if beating(BEAT_TABLES) {
+        match pick(&pod, id) {
+            None => {}
+            Some(Picked::Nobody) => return Verdict::Nobody,
+            Some(Picked::Endpoint(cell, route, entry)) => {
+                let endpoint = ServiceKey { address: entry.address, port: entry.port };
+                remember(ctx, Peer { service: *key, endpoint, cell, route });
+                return Verdict::Endpoint(entry);
+            }
+        }
+    }
     if !listening(cookie) {
         warn!(ctx, "no listener for service id {}", id);
-    } else if !beating() {
+    } else if !beating(BEAT_WORKERS) {
         warn!(ctx, "no heartbeat for service id {}", id);
     } else {
         return Verdict::Redirect(id, pod);
@@ -166,17 +216,30 @@ fn listening(cookie: u64) -> bool {
     true
 }
 
-/// Whether every accepting worker has been round its loop lately: a wedged or stopped daemon is not.
+/// Notes what the app asked for: it is told so by getpeername.
 #[inline(always)]
-fn beating() -> bool {
-    let (Some(beat), Some(settings)) = (BEAT.get(BEAT_WORKERS), SETTINGS.get(0)) else {
+fn remember(ctx: &SockAddrContext, mut peer: Peer) {
+    // SAFETY: the socket of this hook's context outlives the call; a value that is there already is written whole below.
+    unsafe {
+        let stored = PEER.get_or_insert_ptr_mut(ctx, Some(&mut peer));
+        if !stored.is_null() {
+            *stored = peer;
+        }
+    }
+}
+
+/// Whether who writes a heartbeat has been round its loop lately: a wedged or stopped daemon has not.
+#[inline(always)]
+fn beating(cell: u32) -> bool {
+    let (Some(beat), Some(settings)) = (BEAT.get(cell), SETTINGS.get(0)) else {
         return false;
     };
+    let limit = if cell == BEAT_TABLES { settings.tables_limit } else { settings.beat_limit };
     // SAFETY: an aligned word in the array, written by the daemon through its mapping.
     let beat = unsafe { ptr::read_volatile(beat) };
     // SAFETY: a helper without arguments.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
-    now.wrapping_sub(beat) < settings.beat_limit || beat > now
+    now.wrapping_sub(beat) < limit || beat > now
 }
 
 #[inline(always)]

@@ -4,13 +4,28 @@ use core::ptr;
 
 use aya_ebpf::programs::SockAddrContext;
 
+use meshlet_wire::ServiceKey;
+
 use crate::ALLOW;
-use crate::connect::{dialled, port_word};
+use crate::connect::{dialled, port_bytes, port_word};
+use crate::maps::PEER;
+
+/// What the pod asked for, of a connection whose endpoint was picked in connect. A socket that was connected anew since is not
+/// at that endpoint any more.
+#[inline(always)]
+fn picked(ctx: &SockAddrContext, at: &ServiceKey) -> Option<ServiceKey> {
+    // SAFETY: the socket of this hook's context outlives the call, and its storage goes with it.
+    let peer = unsafe { PEER.get_ptr_mut(ctx).as_ref() }?;
+    (peer.endpoint.address == at.address && peer.endpoint.port == at.port).then_some(peer.service)
+}
 
 pub(crate) fn v4(ctx: &SockAddrContext) -> i32 {
     let raw = ctx.sock_addr;
     // SAFETY: the verifier checks that the field is readable.
-    if let Some(key) = dialled(unsafe { (*raw).user_ip4 }) {
+    let (address, port) = unsafe { ((*raw).user_ip4, (*raw).user_port) };
+    if let Some(key) =
+        dialled(address).or_else(|| picked(ctx, &ServiceKey::v4(address.to_ne_bytes(), port_bytes(port))))
+    {
         let [.., a, b, c, d] = key.address;
         // SAFETY: both fields are writable in getpeername4; volatile, since the verifier refuses merged stores.
         unsafe {
@@ -24,19 +39,20 @@ pub(crate) fn v4(ctx: &SockAddrContext) -> i32 {
 pub(crate) fn v6(ctx: &SockAddrContext) -> i32 {
     let raw = ctx.sock_addr;
     // SAFETY: the verifier checks that the fields are readable.
-    let [w0, w1, w2, w3] = unsafe {
+    let ([w0, w1, w2, w3], port) = unsafe {
         let ip = &raw const (*raw).user_ip6;
-        [
+        let words = [
             ptr::read_volatile(&raw const (*ip)[0]),
             ptr::read_volatile(&raw const (*ip)[1]),
             ptr::read_volatile(&raw const (*ip)[2]),
             ptr::read_volatile(&raw const (*ip)[3]),
-        ]
+        ];
+        (words, (*raw).user_port)
     };
     if w0 != 0 || w1 != 0 || w2 != 0xffff_u32.to_be() {
         return ALLOW;
     }
-    if let Some(key) = dialled(w3) {
+    if let Some(key) = dialled(w3).or_else(|| picked(ctx, &ServiceKey::v4(w3.to_ne_bytes(), port_bytes(port)))) {
         let [.., a, b, c, d] = key.address;
         // SAFETY: both fields are writable in getpeername6; volatile, since the verifier refuses merged stores.
         unsafe {

@@ -1,16 +1,22 @@
 //! meshlet's kernel half: the programs, in the order a connection meets them.
 //!
-//! Attached once, at the kubepods cgroup, by pinned links. Nothing is stored per connection: a redirected connection goes
-//! to an address in 127.64.0.0/10 that *is* the service's id.
+//! The hooks of addresses are attached once, at the kubepods cgroup, by pinned links. A redirected connection goes to an
+//! address in 127.64.0.0/10 that *is* the service's id, and nothing is stored for it. A rule that needs no bytes is carried out in
+//! connect; what the app asked for is kept in the socket's own storage. `sock_ops` is attached to captured pods alone.
+// The BPF target has no atomic types, but the instruction is there.
+#![feature(core_intrinsics)]
+#![expect(internal_features, reason = "there is no stable way to an atomic add on this target")]
 #![no_std]
 #![no_main]
 
 mod connect;
 mod getpeername;
 mod maps;
+mod pick;
+mod sock_ops;
 
-use aya_ebpf::macros::cgroup_sock_addr;
-use aya_ebpf::programs::SockAddrContext;
+use aya_ebpf::macros::{cgroup_sock_addr, sock_ops};
+use aya_ebpf::programs::{SockAddrContext, SockOpsContext};
 
 // Anything but 1 fails the pod's connect(2) with EPERM, so when in doubt let it through untouched.
 // linux v6.12 kernel/bpf/cgroup.c, __cgroup_bpf_run_filter_sock_addr
@@ -39,6 +45,12 @@ pub fn meshlet_peer4(ctx: SockAddrContext) -> i32 {
 #[cgroup_sock_addr(getpeername6)]
 pub fn meshlet_peer6(ctx: SockAddrContext) -> i32 {
     getpeername::v6(&ctx)
+}
+
+/// The life of a captured pod's own connections: counts those whose endpoint was picked in connect. Linux 5.15 (socket storage).
+#[sock_ops]
+pub fn meshlet_sockops(ctx: SockOpsContext) -> u32 {
+    sock_ops::observe(&ctx)
 }
 
 // Some helpers of these hooks are open to GPL-compatible programs alone. The kernel reads this string by itself

@@ -1,9 +1,11 @@
 //! Every map: key, value, size, who writes, who reads. The daemon creates, fills and drops them; programs only read.
 
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use aya_ebpf::btf_maps::SkStorage;
+use aya_ebpf::macros::btf_map;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, SockHash};
-use meshlet_wire::{BEATS, PodEntry, ServiceKey, Settings};
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, SockHash};
+use meshlet_wire::{BEATS, ENDPOINTS, EndpointEntry, Peer, PodEntry, ROUTES, RouteKey, SLOTS, ServiceKey, Settings};
 
 /// Bound of ruled service addresses: past it a new one stays native, and the daemon says which.
 const SERVICES: u32 = 65_536;
@@ -34,3 +36,31 @@ pub(crate) static BEAT: Array<u64> = Array::with_max_entries(BEATS, BPF_F_MMAPAB
 /// One cell of switches.
 #[map(name = "meshlet_set")]
 pub(crate) static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);
+
+/// (scope, service) → cell of the route. Written by the daemon when a service or a scope comes or goes.
+#[map(name = "meshlet_l4")]
+pub(crate) static L4: HashMap<RouteKey, u32> = HashMap::with_max_entries(ROUTES, NO_PREALLOC);
+
+/// Route words, published by one store through a shared mapping.
+#[map(name = "meshlet_routes")]
+pub(crate) static ROUTE: Array<u64> = Array::with_max_entries(ROUTES, BPF_F_MMAPABLE);
+
+/// Cells of endpoints, laid out per route in the share that each has; written through a shared mapping.
+#[map(name = "meshlet_slots")]
+pub(crate) static SLOT: Array<u32> = Array::with_max_entries(SLOTS, BPF_F_MMAPABLE);
+
+/// Endpoints, written through a shared mapping.
+#[map(name = "meshlet_ends")]
+pub(crate) static ENDPOINT: Array<EndpointEntry> = Array::with_max_entries(ENDPOINTS, BPF_F_MMAPABLE);
+
+/// Whose turn it is, per route and CPU; written by the programs alone.
+#[map(name = "meshlet_turns")]
+pub(crate) static TURN: PerCpuArray<u64> = PerCpuArray::with_max_entries(ROUTES, 0);
+
+/// Open connections per endpoint, counted by the programs.
+#[map(name = "meshlet_open")]
+pub(crate) static OPEN: Array<u64> = Array::with_max_entries(ENDPOINTS, BPF_F_MMAPABLE);
+
+/// What a socket's connect was made of; goes with the socket.
+#[btf_map(name = "meshlet_peer")]
+pub(crate) static PEER: SkStorage<Peer> = SkStorage::new();

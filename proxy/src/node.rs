@@ -1,7 +1,7 @@
 //! The node loop: what is written and what runs here, made true in the kernel and in the workers. One task, one writer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -142,6 +142,7 @@ impl Node {
     /// Captures no more; requests under way have `drain` to end. What is pinned stays, inert or refusing by the policy.
     pub(crate) fn stop(mut self, drain: Duration) {
         self.status.ready.store(false, Ordering::Relaxed);
+        self.kernel.beat.abandon_tables();
         for pod in self.enrolled.values() {
             self.kernel.maps.disarm(pod.cookie);
         }
@@ -214,12 +215,12 @@ impl Node {
         let mut waiting = false;
         let mut present: BTreeSet<Box<str>> = BTreeSet::new();
         for (uid, pod) in marked {
-            let processes = cgroups.get(uid).map(|path| cgroup::processes(path)).unwrap_or_default();
-            if processes.is_empty() {
+            let found = cgroups.get(uid).map(|path| (path, cgroup::processes(path)));
+            let Some((cgroup, processes)) = found.filter(|(_, processes)| !processes.is_empty()) else {
                 waiting = true;
                 continue;
-            }
-            if let Err(error) = self.capture(uid, pod, &processes) {
+            };
+            if let Err(error) = self.capture(uid, pod, cgroup, &processes) {
                 waiting = true;
                 tracing::warn!(pod = %format!("{}/{}", pod.namespace, pod.name), error = format!("{error:#}"), "not captured yet");
             }
@@ -233,7 +234,7 @@ impl Node {
     }
 
     /// Captures a pod, unless it is already, or none of its processes is in a network namespace of its own (yet).
-    fn capture(&mut self, uid: &str, pod: &Pod, processes: &[u32]) -> anyhow::Result<()> {
+    fn capture(&mut self, uid: &str, pod: &Pod, cgroup: &Path, processes: &[u32]) -> anyhow::Result<()> {
         let known = self.enrolled.get(uid).map(|pod| pod.netns);
         let Some(netns) = Netns::of_pod(processes, self.own_netns, known) else { return Ok(()) };
         let Some(address) = pod.addresses.iter().find_map(|address| match address {
@@ -253,10 +254,16 @@ impl Node {
         }
         let table = self.published.table(self.files.world(), &scope);
         let services = self.published.services();
-        let enrolled =
-            Enrolled::open(pod, scope, address, netns, self.settings.capture_port, &self.workers, table, services)?;
-        enrolled.arm(&mut self.kernel)?;
-        tracing::info!(pod = %enrolled.name, "captured");
+        let port = self.settings.capture_port;
+        let place = self.free_place();
+        let observer = self.kernel.observe(cgroup).inspect_err(|error| {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "least-request does not know of connections that the kernel picks"
+            );
+        });
+        let (observer, workers) = (observer.ok(), &self.workers);
+        let enrolled = Enrolled::open(pod, scope, address, netns, port, place, observer, workers, table, services)?;
         self.enrolled.insert(uid.into(), enrolled);
         Ok(())
     }
@@ -282,14 +289,35 @@ impl Node {
         }
     }
 
-    /// Tables first, then the hooks: a connection never meets an id that a worker cannot read.
+    /// The lowest place that no captured pod has.
+    fn free_place(&self) -> u32 {
+        let taken: BTreeSet<u32> = self.enrolled.values().map(|pod| pod.place).collect();
+        (0..).find(|place| !taken.contains(place)).unwrap_or(u32::MAX)
+    }
+
+    /// Tables first, then what the kernel decides, then the hooks: a connection never meets an id that a worker cannot read,
+    /// nor a route that is not its own.
     fn publish(&mut self) {
         let used: BTreeSet<Scope> = self.enrolled.values().map(|pod| pod.scope.clone()).collect();
         for pod in self.enrolled.values() {
             pod.follow(self.published.table(self.files.world(), &pod.scope));
         }
         self.published.keep(&used);
-        self.published.capture(&mut self.kernel, Instant::now());
+        let now = Instant::now();
+        self.published.capture(&mut self.kernel, now);
+        let by_place: BTreeMap<u32, IpAddr> =
+            self.enrolled.values().map(|pod| (pod.place, IpAddr::V4(pod.address))).collect();
+        let end = by_place.last_key_value().map_or(0, |(place, _)| place + 1);
+        // A place that is free is nobody's: any address does.
+        let pods =
+            (0..end).map(|place| by_place.get(&place).copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into())).collect();
+        self.published.lay_out(&mut self.kernel, pods, now);
+        for pod in self.enrolled.values_mut() {
+            let scope = self.published.number(&pod.scope);
+            if let Err(error) = pod.arm(&mut self.kernel, scope) {
+                tracing::warn!(pod = %pod.name, error = format!("{error:#}"), "stays native");
+            }
+        }
     }
 
     fn attach(&mut self) -> anyhow::Result<()> {

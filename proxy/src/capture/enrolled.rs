@@ -12,7 +12,7 @@ use meshlet_wire::PodEntry;
 use super::listener;
 use super::netns::Netns;
 use crate::connection::{self, Client, Services, Workers};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, SockOpsLink};
 
 /// A captured pod.
 pub(crate) struct Enrolled {
@@ -27,6 +27,12 @@ pub(crate) struct Enrolled {
     /// Cookie of its network namespace, the key in the hooks' maps.
     pub(crate) cookie: u64,
     port: u16,
+    /// Its place among the pods of the node, for what is hashed by its address.
+    pub(crate) place: u32,
+    /// What the hooks know of it.
+    armed: Option<PodEntry>,
+    /// Counts its open connections while it lives.
+    _observer: Option<SockOpsLink>,
     table: Arc<ArcSwap<Table>>,
     /// Keeps the socket that the hooks look up at hand; the workers own the listening.
     first: TcpListener,
@@ -44,6 +50,8 @@ impl Enrolled {
         address: Ipv4Addr,
         netns: Netns,
         port: u16,
+        place: u32,
+        observer: Option<SockOpsLink>,
         workers: &Workers,
         table: Arc<Table>,
         services: Arc<ArcSwap<Services>>,
@@ -64,13 +72,31 @@ impl Enrolled {
         };
         workers.enrol(Arc::new(client), opened.sockets);
         let name = format!("{}/{}", pod.namespace, pod.name);
-        Ok(Self { name, scope, address, netns: inode, cookie, port: opened.port, table, first })
+        Ok(Self {
+            name,
+            scope,
+            address,
+            netns: inode,
+            cookie,
+            port: opened.port,
+            place,
+            armed: None,
+            _observer: observer,
+            table,
+            first,
+        })
     }
 
-    /// Lets the hooks redirect to it.
-    pub(crate) fn arm(&self, kernel: &mut Kernel) -> anyhow::Result<()> {
-        let entry = PodEntry { address: self.address.octets(), port: self.port.to_be_bytes(), reserved: [0; 2] };
-        kernel.maps.enrol(self.cookie, entry, &self.first)
+    /// Lets the hooks redirect to it, and tells them by which rules.
+    pub(crate) fn arm(&mut self, kernel: &mut Kernel, scope: u32) -> anyhow::Result<()> {
+        let (address, port) = (self.address.octets(), self.port.to_be_bytes());
+        let entry = PodEntry { address, port, reserved: [0; 2], scope, place: self.place };
+        if self.armed != Some(entry) {
+            kernel.maps.enrol(self.cookie, entry, &self.first)?;
+            self.armed = Some(entry);
+            tracing::info!(pod = %self.name, "captured");
+        }
+        Ok(())
     }
 
     /// Its requests are decided by `table` from now on.

@@ -1,43 +1,36 @@
 //! The heartbeat that keeps the hooks armed.
 
-#![expect(unsafe_code, reason = "the heartbeat map is written through a shared mapping")]
-
 use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use meshlet_wire::BEAT_WORKERS;
-use rustix::mm::{MapFlags, ProtFlags, mmap};
+use meshlet_wire::{BEAT_TABLES, BEAT_WORKERS, BEATS};
 use rustix::time::{ClockId, clock_gettime};
+
+use super::words::Words;
 
 /// Threads start within milliseconds; on a machine that is swamped it may take longer.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
-/// One page of the heartbeat map, shared with the hooks. What is published is the *oldest* beat of all workers, so that one
+/// The heartbeat map, shared with the hooks. What is published of the workers is the *oldest* beat of all workers, so that one
 /// wedged worker is enough to let its pods' new connections fail open.
 pub(crate) struct Heartbeat {
-    published: *const AtomicU64,
+    cells: Words,
     workers: Box<[AtomicU64]>,
 }
-
-// SAFETY: the mapping lives as long as the process and is only touched through atomics.
-unsafe impl Send for Heartbeat {}
-// SAFETY: as above.
-unsafe impl Sync for Heartbeat {}
 
 impl Heartbeat {
     /// Maps the array; no beat is published until every worker has ticked once.
     pub(super) fn map(array: BorrowedFd<'_>, workers: NonZeroUsize) -> anyhow::Result<Self> {
-        // SAFETY: a fresh shared mapping that is never unmapped; nothing else in the process knows its address.
-        let page =
-            unsafe { mmap(std::ptr::null_mut(), 4096, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, array, 0) }
-                .context("mapping the heartbeat map")?;
-        let cell = usize::try_from(BEAT_WORKERS).context("cell number")?;
-        // SAFETY: the cell lies within the page, and array cells of a mmap-able map are 8-byte aligned.
-        let published = unsafe { page.cast::<AtomicU64>().add(cell) };
-        Ok(Self { published, workers: (0..workers.get()).map(|_| AtomicU64::new(0)).collect() })
+        let cells = Words::map(array, BEATS).context("mapping the heartbeat map")?;
+        Ok(Self { cells, workers: (0..workers.get()).map(|_| AtomicU64::new(0)).collect() })
+    }
+
+    /// Called by the node loop in each round: the routes that the kernel decides by are up to date.
+    pub(crate) fn tables(&self) {
+        self.cells.at(BEAT_TABLES).store(now(), Ordering::Relaxed);
     }
 
     /// Called by each worker from its own accept loop; `worker` counts from 0, others are ignored.
@@ -47,6 +40,11 @@ impl Heartbeat {
         let oldest = self.workers.iter().map(|beat| beat.load(Ordering::Relaxed)).min().unwrap_or(0);
         // Beats only grow; another worker may have published a later one meanwhile.
         self.published().fetch_max(oldest, Ordering::Relaxed);
+    }
+
+    /// From now on nobody keeps the routes in the kernel up to date.
+    pub(crate) fn abandon_tables(&self) {
+        self.cells.at(BEAT_TABLES).store(0, Ordering::Relaxed);
     }
 
     /// Waits until every worker has ticked once: before that the hooks would take a daemon that has just started for a dead
@@ -63,8 +61,7 @@ impl Heartbeat {
     }
 
     fn published(&self) -> &AtomicU64 {
-        // SAFETY: the mapping is never unmapped, and the cell is only touched through atomics.
-        unsafe { &*self.published }
+        self.cells.at(BEAT_WORKERS)
     }
 }
 

@@ -1,28 +1,39 @@
 //! Loading the embedded object.
 
+use std::fs::File;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use aya::maps::Map;
-use aya::programs::CgroupSockAddr;
+use aya::programs::sock_ops::SockOpsLink;
+use aya::programs::{CgroupAttachMode, CgroupSockAddr, SockOps};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use meshlet_wire::{Settings, VERSION};
 
 use super::beat::Heartbeat;
 use super::maps::Maps;
+use super::routes::Routes;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/meshlet-ebpf"));
 
 /// Age at which a heartbeat is stale. Workers beat every 50 ms; a loaded machine may delay them by hundreds.
 const BEAT_LIMIT: Duration = Duration::from_millis(1000);
 
+/// The same for the routes that the kernel decides by: they stay true for longer than a worker may be silent, and an endpoint
+/// that has gone since is refused, which is what tells the app.
+const TABLES_LIMIT: Duration = Duration::from_secs(30);
+
 /// The hooks, as (program, name of its pin).
 pub(super) const HOOKS: [(&str, &str); 4] =
     [("meshlet_conn4", "conn4"), ("meshlet_conn6", "conn6"), ("meshlet_peer4", "peer4"), ("meshlet_peer6", "peer6")];
+
+/// Attached to captured pods' own cgroups alone: every connection below pays for it.
+const OBSERVER: &str = "meshlet_sockops";
 
 /// What a captured pod's new connections meet when the daemon is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -38,6 +49,8 @@ pub(crate) struct Kernel {
     pub(super) ebpf: Ebpf,
     /// The maps.
     pub(crate) maps: Maps,
+    /// What the kernel decides by itself.
+    pub(crate) routes: Routes,
     /// Ticked by the workers.
     pub(crate) beat: Arc<Heartbeat>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -55,10 +68,14 @@ impl Kernel {
         for (name, _) in HOOKS {
             program(&mut ebpf, name)?.load().with_context(|| format!("loading program {name}"))?;
         }
+        let observer: &mut SockOps =
+            ebpf.program_mut(OBSERVER).context("the kernel object has no observer")?.try_into()?;
+        observer.load().with_context(|| format!("loading program {OBSERVER}"))?;
         let settings = Settings {
             version: VERSION,
             fail_closed: u32::from(policy == FailurePolicy::Closed),
             beat_limit: u64::try_from(BEAT_LIMIT.as_nanos()).context("heartbeat limit")?,
+            tables_limit: u64::try_from(TABLES_LIMIT.as_nanos()).context("heartbeat limit")?,
         };
         let beat = {
             let map = ebpf.map("meshlet_beat").ok_or_else(|| anyhow!("the kernel object has no map meshlet_beat"))?;
@@ -66,9 +83,22 @@ impl Kernel {
             Arc::new(Heartbeat::map(data.fd().as_fd(), workers)?)
         };
         let maps = Maps::take(&mut ebpf, settings)?;
+        let routes = Routes::take(&mut ebpf)?;
         let logger =
             log.then(|| EbpfLogger::init(&mut ebpf)).transpose().context("opening the kernel programs' log")?;
-        Ok(Self { ebpf, maps, beat, logger })
+        Ok(Self { ebpf, maps, routes, beat, logger })
+    }
+
+    /// Counts the open connections of what the kernel picks for one pod, below its cgroup, until the link is dropped.
+    pub(crate) fn observe(&mut self, cgroup: &Path) -> anyhow::Result<SockOpsLink> {
+        let directory = File::open(cgroup).with_context(|| format!("opening cgroup {}", cgroup.display()))?;
+        let observer: &mut SockOps =
+            self.ebpf.program_mut(OBSERVER).context("the kernel object has no observer")?.try_into()?;
+        // `Single` means multi for links, as in `links.rs`.
+        let link = observer
+            .attach(&directory, CgroupAttachMode::Single)
+            .with_context(|| format!("attaching {OBSERVER} to cgroup {}", cgroup.display()))?;
+        Ok(observer.take_link(link)?)
     }
 
     /// Passes what the programs reported on to our log; nothing unless they were loaded to report.

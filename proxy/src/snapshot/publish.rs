@@ -13,6 +13,7 @@ use meshlet_routing::model::{Service, World};
 use meshlet_routing::table::{Scope, Table};
 use meshlet_wire::{ID_MASK, ServiceKey};
 
+use super::kernel_routes::{self, ScopeNumbers};
 use crate::connection::Services;
 use crate::kernel::Kernel;
 
@@ -26,6 +27,9 @@ pub(crate) struct Published {
     services: Arc<ArcSwap<Services>>,
     ids: HashMap<(IpAddr, u16), u32>,
     retired: HashMap<u32, ((IpAddr, u16), Instant)>,
+    scopes: ScopeNumbers,
+    /// Captured pods by their places, as the routes in the kernel know them; `None` when those are to be laid out anew.
+    laid_out_for: Option<Vec<IpAddr>>,
     /// Ids that stand for something, retired ones included.
     taken: HashSet<u32>,
     next: u32,
@@ -39,6 +43,8 @@ impl Published {
             services: Arc::default(),
             ids: HashMap::new(),
             retired: HashMap::new(),
+            scopes: ScopeNumbers::default(),
+            laid_out_for: None,
             taken: HashSet::new(),
             next: 1,
         }
@@ -51,8 +57,11 @@ impl Published {
 
     /// The table of one scope, compiled when it is first asked for.
     pub(crate) fn table(&mut self, world: &World, scope: &Scope) -> Arc<Table> {
-        let table = self.tables.entry(scope.clone());
-        Arc::clone(table.or_insert_with(|| Arc::new(Table::build(world, scope))))
+        if let Some(table) = self.tables.get(scope) {
+            return Arc::clone(table);
+        }
+        self.laid_out_for = None;
+        Arc::clone(self.tables.entry(scope.clone()).or_insert_with(|| Arc::new(Table::build(world, scope))))
     }
 
     /// The world is another: tables are compiled again where rules are, and follow where only endpoints are.
@@ -62,6 +71,7 @@ impl Published {
         } else if !change.endpoints.is_empty() {
             let services: Vec<&Service> =
                 change.endpoints.iter().flat_map(|host| world.services.of_host(host)).collect();
+            self.laid_out_for = None;
             for table in self.tables.values_mut() {
                 *table = Arc::new(table.with_endpoints(services.iter().copied()));
             }
@@ -71,6 +81,24 @@ impl Published {
     /// Drops the tables of scopes that no pod has any more.
     pub(crate) fn keep(&mut self, used: &BTreeSet<Scope>) {
         self.tables.retain(|scope, _| used.contains(scope));
+        self.scopes.keep(|scope| used.contains(scope));
+    }
+
+    /// The number by which the hooks know a scope.
+    pub(crate) fn number(&mut self, scope: &Scope) -> u32 {
+        self.scopes.of(scope)
+    }
+
+    /// Lays out what the kernel decides by itself; `pods` are the addresses of captured pods by their places.
+    pub(crate) fn lay_out(&mut self, kernel: &mut Kernel, pods: Vec<IpAddr>, now: Instant) {
+        if self.laid_out_for.as_ref() != Some(&pods) {
+            let wanted = kernel_routes::plan(&self.tables, &mut self.scopes, &self.ids, &pods);
+            for (key, error) in kernel.routes.set(&wanted, now) {
+                tracing::warn!(route = ?key, error = format!("{error:#}"), "the proxy decides");
+            }
+            self.laid_out_for = Some(pods);
+        }
+        kernel.beat.tables();
     }
 
     /// Captures exactly what some scope's rules give a meaning to. Ids are published to the workers before the hooks use
@@ -118,6 +146,7 @@ impl Published {
 
     /// A service that comes back gets its old id while that is still kept: its connections never changed their meaning.
     fn allocate(&mut self, service: (IpAddr, u16)) -> u32 {
+        self.laid_out_for = None;
         let kept = self.retired.iter().find(|(_, (retired, _))| *retired == service).map(|(id, _)| *id);
         let id = kept.unwrap_or_else(|| {
             while self.taken.contains(&self.next) {

@@ -1,0 +1,206 @@
+//! Rules that need no bytes are decided in connect: the proxy never meets such a connection, and nobody can tell but by speed.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use harness::{Node, Shares, assert_share};
+use meshlet_sandbox::{Client, HttpCall, ServiceSpec};
+
+const PORT: u16 = 9090;
+
+/// The experiment's node with a TCP service over the same pods. They speak HTTP, which nobody looks at.
+struct Opaque {
+    node: Node,
+    to: SocketAddr,
+}
+
+impl Opaque {
+    fn new(rules: &str) -> Self {
+        let mut node = Node::new();
+        let service =
+            ServiceSpec::new("infra-jinsu-lab", "opaque", PORT, 80).port_name("tcp").selecting("app", "httpping");
+        let address = node.sandbox.add_service(service).expect("a service");
+        node.apply(rules);
+        Self { node, to: (address, PORT).into() }
+    }
+
+    fn call(&self, count: usize) -> HttpCall {
+        HttpCall { count, keep_alive: false, ..HttpCall::get(self.to, "whoever") }
+    }
+
+    fn ask(&self, count: usize) -> Shares {
+        Shares::of(&self.node.ask("marked", &self.call(count)))
+    }
+}
+
+fn rule(kind: &str, name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: {name}, namespace: infra-jinsu-lab}}\nspec: {spec}\n---\n"
+    )
+}
+
+fn subsets() -> String {
+    rule(
+        "DestinationRule",
+        "opaque",
+        "{host: opaque, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}",
+    )
+}
+
+fn weighted(v1: u32, v2: u32) -> String {
+    let split = format!(
+        "{{hosts: [opaque], tcp: [{{route: [{{weight: {v1}, destination: {{host: opaque, subset: v1}}}}, {{weight: {v2}, destination: {{host: opaque, subset: v2}}}}]}}]}}"
+    );
+    subsets() + &rule("VirtualService", "opaque", &split)
+}
+
+/// Enough for chance to be small; an emulated machine takes a minute for as many.
+fn many() -> usize {
+    if std::env::var_os("MESHLET_EMULATED").is_some() { 1_000 } else { 10_000 }
+}
+
+fn on_loopback(client: &mut Client) -> u64 {
+    client.netdev().expect("counters").get("lo").map_or(0, |lo| lo.rx_packets)
+}
+
+#[test]
+fn given_weighted_subsets_of_a_tcp_service_when_a_marked_pod_connects_then_the_kernel_picks_and_nothing_is_on_its_loopback()
+ {
+    let opaque = Opaque::new(&weighted(10, 90));
+    let mut client = opaque.node.client("marked");
+    let before = on_loopback(&mut client);
+    let answers = client.http(&opaque.call(many())).expect("answers");
+    let shares = Shares::of(&answers);
+    shares.assert("v1", 0.1);
+    for pod in ["v2-a", "v2-b", "v2-c"] {
+        shares.assert(pod, 0.3);
+    }
+    assert_eq!(on_loopback(&mut client), before, "no packet on the pod's loopback");
+    let own = opaque.node.ip("marked");
+    let ip = |address: &Option<String>| -> SocketAddr {
+        address.as_deref().unwrap_or_default().parse().expect("an address")
+    };
+    for answer in answers.iter().step_by(97) {
+        assert_eq!(ip(&answer.client).ip(), own, "the server sees the pod");
+        assert_eq!(ip(&answer.peer), opaque.to, "the app sees the Service");
+        assert_eq!(ip(&answer.local).ip(), own, "and itself");
+    }
+    let mapped = HttpCall { mapped: true, ..opaque.call(50) };
+    let answers = client.http(&mapped).expect("answers");
+    Shares::of(&answers).assert("v2", 0.9);
+    for answer in &answers {
+        let peer = ip(&answer.peer);
+        assert_eq!(SocketAddr::new(peer.ip().to_canonical(), peer.port()), opaque.to, "an IPv6 socket sees it too");
+    }
+    let unmarked = Shares::of(&opaque.node.ask("unmarked", &opaque.call(1_200)));
+    unmarked.assert_even_over_six();
+}
+
+#[test]
+fn given_round_robin_for_a_tcp_service_when_a_marked_pod_connects_then_every_pod_has_its_turn() {
+    let policy =
+        rule("DestinationRule", "opaque", "{host: opaque, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}");
+    let opaque = Opaque::new(&policy);
+    let shares = opaque.ask(600);
+    for pod in ["v1-a", "v1-b", "v1-c", "v2-a", "v2-b", "v2-c"] {
+        let count = shares.count(pod);
+        // Each CPU counts for itself, and a client may move between them.
+        assert!((95..=105).contains(&count), "{pod} had {count} of 600 turns: {shares:?}");
+    }
+}
+
+#[test]
+fn given_a_hash_of_the_source_for_a_tcp_service_then_a_pod_stays_where_it_is_while_others_go() {
+    let policy = rule(
+        "DestinationRule",
+        "opaque",
+        "{host: opaque, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}}",
+    );
+    let mut opaque = Opaque::new(&policy);
+    let mut client = opaque.node.client("marked");
+    let before = on_loopback(&mut client);
+    let shares = opaque.ask(200);
+    let [chosen] = shares.pods()[..] else { panic!("one pod has all: {shares:?}") };
+    assert_eq!(on_loopback(&mut client), before, "decided in the kernel");
+    let chosen = chosen.to_owned();
+    let other = if chosen == "v1-a" { "v2-c" } else { "v1-a" };
+    opaque.node.sandbox.set_ready(&Node::pod(other), false).expect("unready");
+    opaque.node.settle();
+    assert_eq!(opaque.ask(100).pods(), [chosen.as_str()], "another pod's readiness moves nothing");
+    opaque.node.sandbox.set_ready(&Node::pod(&chosen), false).expect("unready");
+    opaque.node.settle();
+    let moved = opaque.ask(100);
+    assert_eq!(moved.pods().len(), 1, "{moved:?}");
+    assert_ne!(moved.pods(), [chosen.as_str()], "an unready pod gets no more connections");
+}
+
+#[test]
+fn given_a_subset_without_endpoints_when_a_marked_pod_connects_then_it_is_refused_and_weights_of_others_stay() {
+    let mut opaque = Opaque::new(&weighted(50, 50));
+    for pod in ["v1-a", "v1-b", "v1-c"] {
+        opaque.node.sandbox.set_ready(&Node::pod(pod), false).expect("unready");
+    }
+    opaque.node.settle();
+    let answers = opaque.node.client("marked").http(&opaque.call(2_000)).expect("answers");
+    let refused =
+        answers.iter().filter(|answer| answer.error.as_deref().is_some_and(|error| error.contains("refused")));
+    let (refused, answered) = (refused.count(), answers.iter().filter(|answer| answer.status == Some(200)).count());
+    assert_eq!(refused + answered, 2_000, "{:?}", answers.first());
+    assert_share(refused, 2_000, 0.5, "the share of the subset that has nobody");
+}
+
+#[test]
+fn given_load_when_endpoints_and_weights_change_then_no_connection_of_a_kernel_route_fails() {
+    let mut opaque = Opaque::new(&weighted(50, 50));
+    let mut client = opaque.node.client("marked");
+    let flood = meshlet_sandbox::FloodCall {
+        to: opaque.to,
+        host: "whoever".to_owned(),
+        connections: 4,
+        keep_alive: false,
+        pause_ms: 0,
+    };
+    client.flood(&flood).expect("a flood");
+    for round in 0..6 {
+        let ready = round % 2 == 1;
+        opaque.node.sandbox.set_ready(&Node::pod("v1-a"), ready).expect("readiness");
+        opaque.node.apply(&weighted(10 + round, 90 - round));
+    }
+    let report = client.halt().expect("a report");
+    assert!(report.total > 200, "{} answers", report.total);
+    assert!(report.failures.is_empty(), "{:?}", report.failures.first());
+}
+
+#[test]
+fn given_least_request_for_a_tcp_service_when_a_pod_holds_connections_then_new_ones_go_elsewhere() {
+    let policy =
+        rule("DestinationRule", "opaque", "{host: opaque, trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST}}}");
+    let mut opaque = Opaque::new(&policy);
+    for pod in ["v1-b", "v1-c", "v2-a", "v2-b", "v2-c"] {
+        opaque.node.sandbox.set_ready(&Node::pod(pod), false).expect("unready");
+    }
+    opaque.node.settle();
+    let mut holder = opaque.node.client("marked");
+    let (to, host) = (opaque.to, "whoever".to_owned());
+    holder
+        .flood(&meshlet_sandbox::FloodCall { to, host, connections: 40, keep_alive: true, pause_ms: 20 })
+        .expect("forty connections that are held");
+    wait_for("each of them is in use", || holder.marker().expect("a moment").total >= 400);
+    opaque.node.sandbox.set_ready(&Node::pod("v2-a"), true).expect("ready");
+    opaque.node.settle();
+    let shares = opaque.ask(1_000);
+    drop(holder.halt());
+    // Two are drawn, and only when both are the busy one it gets the connection; without counts it would be one in two.
+    shares.assert("v1-a", 0.25);
+    shares.assert("v2-a", 0.75);
+    let after = opaque.ask(1_000);
+    after.assert("v1-a", 0.5);
+}
+
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(30), "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
