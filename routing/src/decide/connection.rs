@@ -80,7 +80,7 @@ pub fn decide_connection<'t>(table: &'t Table, connection: &Connection<'_>, draw
         Some(Target::UnknownSubset) => return reset("NC", Reason::UnknownSubset),
         Some(Target::Cluster(id)) => table.cluster(id),
     };
-    // Nothing here resolves names: who dialled a service by its own name has resolved it.
+    // Where names are not known to come to anything: who dialled a service by its own name has resolved it.
     let service = table.filter_chains(connection.dialled).and_then(|chains| chains.service.as_ref());
     let own = service.is_some_and(|(name, ..)| *name == cluster.host);
     if cluster.original_destination || (cluster.unresolved && own) {

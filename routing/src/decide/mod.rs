@@ -299,7 +299,8 @@ fn aimed<'t>(
     Ok(cluster)
 }
 
-/// Nothing here resolves names: who asks for a service by its own name has resolved it, and dialled what it found.
+/// Where names are not known to come to anything: who asks for a service by its own name has resolved it, and dialled what
+/// it found.
 fn goes_where_dialled(cluster: &Cluster, host: &VirtualHost) -> bool {
     let own = host.service.as_ref().is_some_and(|(name, ..)| *name == cluster.host);
     cluster.original_destination || (cluster.unresolved && own)

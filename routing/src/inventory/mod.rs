@@ -3,6 +3,7 @@
 mod aliases;
 mod entries;
 mod join;
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use self::names::Names;
 use crate::model::{
     DefaultExport, DestinationRule, ExportTo, Hostname, Kind, MeshConfig, ObjectRef, Pod, Resolution, Service,
     VirtualService, World,
@@ -50,6 +52,7 @@ pub struct Inventory {
     slice_owners: HashMap<Name, Name>,
     /// Services whose slices speak of an address or of a pod.
     mentions: HashMap<Mention, BTreeSet<Name>>,
+    names: Names,
     listed: Listed,
     changed: Change,
     stale: BTreeSet<Name>,
@@ -125,6 +128,7 @@ impl Inventory {
             Object::ServiceEntry(entry) => {
                 let export_to = exported(&entry.export_to, &mesh.services, &entry.object);
                 self.take_entry(&name(&entry.object));
+                self.names.mention(entry);
                 self.entries.insert(name(&entry.object), ServiceEntry { export_to, ..entry.clone() });
                 self.changed.rules = true;
                 self.stale_entries.insert(name(&entry.object));
@@ -193,6 +197,19 @@ impl Inventory {
         }
     }
 
+    /// The DNS names that endpoints are known by, in order and in lower case: what is to be resolved.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.mentioned()
+    }
+
+    /// The addresses that a DNS name comes to now, in the order of the answer; without any its endpoints have none. They are
+    /// kept until other ones are told, or nothing has the name any more.
+    pub fn resolved(&mut self, name: &str, addresses: &[IpAddr]) {
+        if self.names.resolve(name, addresses) {
+            self.stale_entries.extend(self.names.mentioning(name));
+        }
+    }
+
     /// Brings the world up to date with what was put and removed since, and says what is another.
     pub fn settle(&mut self) -> Change {
         for name in std::mem::take(&mut self.stale) {
@@ -208,10 +225,11 @@ impl Inventory {
         }
         for name in std::mem::take(&mut self.stale_entries) {
             let entry = self.entries.get(&name);
-            let joined: Vec<Service> =
-                entry.into_iter().flat_map(|entry| entries::services(entry, &self.world)).collect();
+            let services = entry.into_iter().flat_map(|entry| entries::services(entry, &self.world, &self.names));
+            let joined: Vec<Service> = services.collect();
             joined.into_iter().for_each(|service| self.renew(service));
         }
+        self.names.forget();
         if self.changed.rules {
             self.world.services.name(&aliases::aliases(self.services.values()));
         }
@@ -233,6 +251,7 @@ impl Inventory {
     fn take_entry(&mut self, name: &Name) {
         let Some(gone) = self.entries.remove(name) else { return };
         self.changed.rules = true;
+        self.names.leave(&gone);
         for host in &gone.hosts {
             self.world.services.take(&gone.object, host);
         }

@@ -1,6 +1,7 @@
 //! A world that is brought up to date equals one that is put together anew.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use proptest::prelude::*;
 
@@ -75,17 +76,83 @@ fn given_slices_then_what_they_say_of_a_pod_follows_the_pod() {
     assert_eq!(inventory.settle(), web(), "without slices the selector counts");
 }
 
-/// One step in the life of a cluster: an object comes, changes or goes.
-fn step() -> impl Strategy<Value = (String, bool)> {
+fn entry(name: &str, spec: &str) -> String {
+    format!(
+        "{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: {name}, namespace: shop}}, spec: {{hosts: [{name}.test], ports: [{{number: 80, name: http}}], {spec}}}}}"
+    )
+}
+
+fn addresses(texts: &[&str]) -> Vec<IpAddr> {
+    texts.iter().map(|text| text.parse().expect("an address")).collect()
+}
+
+#[test]
+fn given_names_then_what_they_come_to_are_endpoints_until_nothing_has_the_name_any_more() {
+    let mut inventory = Inventory::default();
+    inventory.put(&object(&entry("a", "resolution: DNS")).1);
+    inventory.put(&object(&entry("b", "resolution: DNS_ROUND_ROBIN, endpoints: [{address: A.test}]")).1);
+    inventory.settle();
+    assert_eq!(inventory.names().collect::<Vec<_>>(), ["a.test"]);
+    let both = Change { endpoints: ["a.test", "b.test"].map(Hostname::new).into(), ..Change::default() };
+    inventory.resolved("a.test", &addresses(&["10.0.0.2", "10.0.0.1"]));
+    assert_eq!(inventory.settle(), both);
+    inventory.resolved("a.test", &addresses(&["10.0.0.2", "10.0.0.1"]));
+    inventory.resolved("c.test", &addresses(&["10.0.0.3"]));
+    assert!(inventory.settle().is_empty(), "known, and of no meaning");
+    // Another order is another first address, and the same set.
+    inventory.resolved("a.test", &addresses(&["10.0.0.1", "10.0.0.2"]));
+    assert_eq!(inventory.settle().endpoints, [Hostname::new("b.test")].into());
+    // The entry says something else of the name, and what it comes to is still known.
+    let of_a = |inventory: &Inventory| {
+        let host = Hostname::new("a.test");
+        inventory.world().services.of_host(&host).next().map(|service| service.ports[0].endpoints.len())
+    };
+    inventory.put(&object(&entry("a", "resolution: DNS, endpoints: [{address: a.test}]")).1);
+    inventory.settle();
+    assert_eq!(of_a(&inventory), Some(2));
+    for name in ["a", "b"] {
+        inventory.remove(&object(&entry(name, "resolution: DNS")).0);
+    }
+    inventory.settle();
+    assert_eq!(inventory.names().count(), 0);
+    inventory.put(&object(&entry("a", "resolution: DNS")).1);
+    inventory.settle();
+    assert_eq!(of_a(&inventory), Some(0), "what it came to long ago says nothing");
+}
+
+/// One step in the life of a cluster: an object comes, changes or goes, or a name comes to something else.
+#[derive(Debug, Clone)]
+enum Step {
+    Put(String),
+    Remove(String),
+    Resolve(&'static str, Vec<IpAddr>),
+}
+
+fn step() -> impl Strategy<Value = Step> {
     let name = prop::sample::select(vec!["a", "b", "c"]);
     let app = prop::sample::select(vec!["web", "other"]);
     let ip = prop::sample::select(vec!["10.1.0.1", "10.1.0.2", "10.1.0.3"]);
-    let text = (0_u8..4, name, app, ip, any::<bool>()).prop_map(|(kind, name, app, ip, ready)| match kind {
-        0 => SERVICE.replace("web", app),
-        1 => slice(name, app, ip, ready),
-        _ => pod(name, app, ip, ready),
-    });
-    (text, prop::bool::weighted(0.7))
+    let entries = prop::sample::select(vec![
+        "resolution: DNS",
+        "resolution: DNS_ROUND_ROBIN",
+        "resolution: DNS, endpoints: [{address: b.test, labels: {app: web}}, {address: c.test}, {address: 10.1.0.1}]",
+        "resolution: DNS_ROUND_ROBIN, endpoints: [{address: a.test}]",
+        "resolution: NONE",
+    ]);
+    let text =
+        (0_u8..5, name, app, ip, any::<bool>(), entries).prop_map(|(kind, name, app, ip, ready, spec)| match kind {
+            0 => SERVICE.replace("web", app),
+            1 => slice(name, app, ip, ready),
+            2 => entry(name, spec),
+            _ => pod(name, app, ip, ready),
+        });
+    let host = prop::sample::select(vec!["a.test", "b.test", "c.test"]);
+    let some = prop::collection::vec(prop::sample::select(addresses(&["10.2.0.1", "10.2.0.2", "10.1.0.1"])), 0..3);
+    prop_oneof![
+        5 => text.clone().prop_map(Step::Put),
+        2 => text.prop_map(Step::Remove),
+        3 => (host, some).prop_map(|(host, addresses)| Step::Resolve(host, addresses)),
+    ]
 }
 
 proptest! {
@@ -96,18 +163,29 @@ proptest! {
     ) {
         let mut inventory = Inventory::default();
         let mut left: BTreeMap<ObjectRef, Valid> = BTreeMap::new();
+        let mut known: BTreeMap<&str, Vec<IpAddr>> = BTreeMap::new();
         let mut before = seen(inventory.world());
-        for (number, (text, put)) in steps.iter().enumerate() {
-            let (reference, valid) = object(text);
-            if *put {
-                inventory.put(&valid);
-                left.insert(reference, valid);
-            } else {
-                inventory.remove(&reference);
-                left.remove(&reference);
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Put(text) => {
+                    let (reference, valid) = object(&text);
+                    inventory.put(&valid);
+                    left.insert(reference, valid);
+                }
+                Step::Remove(text) => {
+                    let (reference, _) = object(&text);
+                    inventory.remove(&reference);
+                    left.remove(&reference);
+                }
+                Step::Resolve(name, addresses) => {
+                    inventory.resolved(name, &addresses);
+                    known.insert(name, addresses);
+                }
             }
             if settle >> (number % 64) & 1 == 1 {
                 let change = inventory.settle();
+                let wanted: Vec<&str> = inventory.names().collect();
+                known.retain(|name, _| wanted.contains(name));
                 let after = seen(inventory.world());
                 for (host, endpoints) in &after {
                     let told = change.rules || change.endpoints.contains(host);
@@ -117,6 +195,10 @@ proptest! {
             }
         }
         inventory.settle();
-        prop_assert_eq!(seen(inventory.world()), seen(&World::assemble(left.values())));
+        let mut anew = Inventory::default();
+        left.values().for_each(|object| anew.put(object));
+        known.iter().for_each(|(name, addresses)| anew.resolved(name, addresses));
+        anew.settle();
+        prop_assert_eq!(seen(inventory.world()), seen(anew.world()));
     }
 }

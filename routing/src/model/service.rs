@@ -60,9 +60,12 @@ pub enum Resolution {
     Endpoints,
     /// It goes where the client dialled, whatever the endpoints are: headless services, and `resolution: NONE`.
     Dialled,
-    /// Endpoints are DNS names, or addresses among them. Nothing here resolves names: where there is no address, a client
-    /// that asked for the service by its own name has resolved it already, and goes where it dialled.
+    /// Endpoints are DNS names, or addresses among them; every address of a name is an endpoint (Envoy's STRICT_DNS).
     Names,
+    /// The same, and of a name's addresses the first is the endpoint, until another one is (Envoy's LOGICAL_DNS).
+    FirstOfNames,
+    /// A wildcard, under which the name that a client asks for is to be resolved when it is asked for. Nobody does.
+    AskedNames,
 }
 
 /// Another name of a service: a Service of `type: ExternalName` whose `externalName` leads to it.
@@ -116,7 +119,8 @@ pub struct ServicePort {
     pub protocol: Protocol,
     /// Endpoints of this port, ready or not, in ascending order of address.
     pub endpoints: Arc<[Endpoint]>,
-    /// Further endpoints that are known by a DNS name alone, in written order.
+    /// Endpoints that are known by a DNS name, in written order; what the names are known to come to is in `endpoints`. Where
+    /// they come to nothing, a client that asked for the service by its own name has resolved it, and goes where it dialled.
     pub names: Arc<[NamedEndpoint]>,
 }
 
@@ -129,6 +133,10 @@ pub struct NamedEndpoint {
     pub port: u16,
     /// What subsets select on.
     pub labels: Arc<Labels>,
+    /// Where its addresses are, as far as known.
+    pub locality: Arc<Locality>,
+    /// The share of each of its addresses beside the others', at least 1.
+    pub weight: NonZeroU32,
 }
 
 /// One address behind a service port.

@@ -44,7 +44,7 @@ pub struct Cluster {
     pub original_destination: bool,
     /// The ready endpoints, in ascending order of address.
     pub endpoints: Arc<[Endpoint]>,
-    /// There are endpoints, and all of them are DNS names that nobody has resolved.
+    /// There are endpoints, and all of them are DNS names that are not known to come to any address.
     pub unresolved: bool,
     /// The object behind it: of several with one host each has its own ports.
     pub(crate) service: ObjectRef,

@@ -41,7 +41,7 @@ use fields::{Fields, Report};
 pub use mesh_config::mesh_config;
 use node::Node;
 pub(crate) use service::{PortSpec, ServiceSpec, TargetPort};
-pub(crate) use service_entry::{Address, EntryPort, ServiceEntry};
+pub(crate) use service_entry::{Address, EntryEndpoint, EntryPort, ServiceEntry};
 
 /// An object that holds only what it may.
 #[derive(Debug, Clone)]

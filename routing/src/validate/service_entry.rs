@@ -28,6 +28,11 @@ pub(crate) struct ServiceEntry {
 }
 
 impl ServiceEntry {
+    /// Whether endpoints may be DNS names.
+    pub(crate) fn resolves(&self) -> bool {
+        matches!(self.resolution, Resolution::Names | Resolution::FirstOfNames | Resolution::AskedNames)
+    }
+
     /// Whether a pod of the object's namespace is one of its endpoints.
     pub(crate) fn selects(&self, pod: &Pod) -> bool {
         let all = |labels: &Labels| labels.iter().all(|(key, value)| pod.labels.get(key) == Some(value));
@@ -83,7 +88,9 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<ServiceEnt
         resolution: match mode {
             Mode::None => Resolution::Dialled,
             Mode::Static => Resolution::Endpoints,
-            Mode::Dns | Mode::DnsRoundRobin | Mode::DynamicDns => Resolution::Names,
+            Mode::Dns => Resolution::Names,
+            Mode::DnsRoundRobin => Resolution::FirstOfNames,
+            Mode::DynamicDns => Resolution::AskedNames,
         },
         endpoints,
         selector,

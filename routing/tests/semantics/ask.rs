@@ -7,6 +7,7 @@ use meshlet_routing::decide::{
     Connection, ConnectionDecision, Decision, Dialled, Outcome, Request, RoutedConnection, decide, decide_connection,
 };
 use meshlet_routing::fault::{Fault, Severity};
+use meshlet_routing::inventory::Inventory;
 use meshlet_routing::manifest;
 use meshlet_routing::model::{Labels, World};
 use meshlet_routing::table::{Scope, Table};
@@ -62,6 +63,18 @@ pub(crate) fn world(text: &str) -> World {
     };
     let valid: Vec<_> = parsed.manifests.iter().map(read).collect();
     World::assemble(&valid)
+}
+
+/// All objects of a text in which nothing is refused, before any name is resolved.
+pub(crate) fn inventory(text: &str) -> Inventory {
+    let parsed = manifest::parse("test.yaml", text);
+    let mut inventory = Inventory::default();
+    for manifest in &parsed.manifests {
+        let validated = validate(manifest);
+        inventory.put(&validated.valid.unwrap_or_else(|| panic!("{:?}", validated.faults)));
+    }
+    inventory.settle();
+    inventory
 }
 
 /// The world of a text in a mesh whose config is this YAML.

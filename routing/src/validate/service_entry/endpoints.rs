@@ -51,16 +51,13 @@ pub(super) fn read(spec: &Fields<'_>, mode: Mode, ports: &[EntryPort]) -> Vec<En
         }
         _ => {}
     }
-    let endpoints: Vec<EntryEndpoint> = written.iter().filter_map(|entry| endpoint(entry, mode, ports)).collect();
-    let names = endpoints.iter().any(|endpoint| matches!(endpoint.address, Address::Name(_)));
-    let by_host = written.is_empty() && matches!(mode, Mode::Dns | Mode::DnsRoundRobin | Mode::DynamicDns);
-    if names || by_host {
-        let problem = "names of endpoints are not honoured by this version: it resolves none";
+    if mode == Mode::DynamicDns {
+        let problem = "DYNAMIC_DNS is not honoured by this version: it resolves no name when it is asked for";
         let remedy = "such a connection goes where the client dialled, and a route from another host has nowhere to go \
-                      (503); write addresses where there are some";
-        report.warn(&if names { path } else { spec.path("resolution") }, problem, remedy);
+                      (503); list the names that are asked for, with resolution: DNS";
+        report.warn(&spec.path("resolution"), problem, remedy);
     }
-    endpoints
+    written.iter().filter_map(|entry| endpoint(entry, mode, ports)).collect()
 }
 
 fn endpoint(entry: &Fields<'_>, mode: Mode, ports: &[EntryPort]) -> Option<EntryEndpoint> {

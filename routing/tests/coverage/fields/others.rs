@@ -27,8 +27,8 @@ fields! {
     "1.10" S "ServiceEntry: spec.ports" ENTRY "[{number: 81, name: http, protocol: HTTP}]" Honoured(&["s1_10_given_a_static_entry_then_its_endpoints_have_their_own_ports_labels_places_and_weights"]);
     "1.10" S "ServiceEntry: spec.resolution" ENTRY_PLAIN "NONE" Honoured(&["s1_10_given_an_entry_without_resolution_then_connections_go_where_they_were_dialled"]);
     "1.10" S "ServiceEntry: spec.resolution" ENTRY_DNS "STATIC" Honoured(&["s1_10_given_a_static_entry_then_its_endpoints_have_their_own_ports_labels_places_and_weights"]);
-    "1.10" S "ServiceEntry: spec.resolution" ENTRY_PLAIN "DNS" Reported;
-    "1.10" S "ServiceEntry: spec.resolution" ENTRY_PLAIN "DNS_ROUND_ROBIN" Reported;
+    "1.10" S "ServiceEntry: spec.resolution" ENTRY_PLAIN "DNS" Honoured(&["s1_10_given_a_dns_entry_then_every_address_of_its_names_is_an_endpoint_of_their_place_and_weight", "s1_10_given_a_dns_entry_without_endpoints_then_each_host_is_resolved_by_itself"]);
+    "1.10" S "ServiceEntry: spec.resolution" ENTRY_PLAIN "DNS_ROUND_ROBIN" Honoured(&["s1_10_given_a_dns_round_robin_entry_then_the_first_address_alone_is_the_endpoint"]);
     "1.10" S "ServiceEntry: spec.resolution" ENTRY_PLAIN "DYNAMIC_DNS" Reported;
     "1.10" S "ServiceEntry: spec.endpoints" ENTRY "[{address: 10.9.0.2, labels: {version: v1}}]" Honoured(&["s1_10_given_a_static_entry_then_its_endpoints_have_their_own_ports_labels_places_and_weights"]);
     "1.10" S "ServiceEntry: spec.workloadSelector.labels" ENTRY_PLAIN "{app: b}" Honoured(&["s1_10_given_an_entry_that_selects_pods_then_those_of_its_namespace_are_its_endpoints"]);
