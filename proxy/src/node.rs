@@ -24,6 +24,7 @@ use crate::settings::RunArgs;
 use crate::snapshot::loan::{Lender, Worlds, lending};
 use crate::snapshot::publish::Published;
 use crate::snapshot::read::Files;
+use crate::snapshot::resolve::Resolver;
 use crate::snapshot::watch::Watch;
 
 /// Everything is derived again this often, whatever inotify said.
@@ -50,6 +51,7 @@ pub(crate) struct Node {
     kernel: Kernel,
     workers: Workers,
     files: Files,
+    resolver: Resolver,
     published: Published,
     enrolled: BTreeMap<Box<str>, Enrolled>,
     wake: Arc<Notify>,
@@ -90,6 +92,7 @@ impl Node {
             name: settings.node_name(),
             own_netns: Netns::own()?.inode(),
             files: Files::new(mesh, settings.filename.clone()),
+            resolver: Resolver::new(settings.resolv_conf.clone()),
             settings,
             cgroup_root,
             held,
@@ -127,13 +130,15 @@ impl Node {
         }
     }
 
-    /// Lends out the world until something happens, which is true, or the pause is over.
+    /// Lends out the world until there is something to read, which is true, or a name has come to something else, or the pause
+    /// is over.
     async fn rest(&mut self, pause: Duration) -> bool {
         let end = tokio::time::Instant::now() + pause;
         loop {
             tokio::select! {
                 () = self.wake.notified() => return true,
                 () = tokio::time::sleep_until(end) => return false,
+                () = self.resolver.ready() => return false,
                 reply = self.lender.asked() => self.lender.lend(self.files.world(), reply),
             }
         }
@@ -152,6 +157,7 @@ impl Node {
     /// Makes everything true once; returns whether a marked pod is still without a process.
     fn round(&mut self, woken: bool) -> anyhow::Result<bool> {
         self.kernel.flush_log();
+        self.resolve();
         let change = self.read(woken);
         let changed = change.is_some();
         self.published.advance(self.files.world(), &change.unwrap_or_default());
@@ -189,7 +195,17 @@ impl Node {
         }
         self.generation += 1;
         self.lender.renew();
+        self.resolver.want(self.files.names());
         Some(change)
+    }
+
+    /// Takes over what names have come to: other endpoints, and nothing else.
+    fn resolve(&mut self) {
+        let change = self.files.resolved(&self.resolver.told());
+        if !change.is_empty() {
+            self.lender.renew();
+            self.published.advance(self.files.world(), &change);
+        }
     }
 
     /// This node's pods with their verdicts; with files, a pod that names no node is here.

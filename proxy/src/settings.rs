@@ -45,6 +45,9 @@ pub(crate) struct RunArgs {
     /// Serve /healthz/ready and /healthz/live here.
     #[arg(long, value_name = "ADDR", env = "MESHLET_HEALTH", default_value = "0.0.0.0:15021")]
     pub(crate) health: SocketAddr,
+    /// Resolve the DNS names of ServiceEntries by the nameservers and the search list of this file.
+    #[arg(long, value_name = "PATH", env = "MESHLET_RESOLV_CONF", default_value = "/etc/resolv.conf")]
+    pub(crate) resolv_conf: PathBuf,
     /// Data-path threads. Default: one per CPU.
     #[arg(long, value_name = "N", env = "MESHLET_WORKERS")]
     pub(crate) workers: Option<NonZeroUsize>,

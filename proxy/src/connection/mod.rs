@@ -54,6 +54,7 @@ use meshlet_routing::table::Table;
 use tokio::net::TcpStream;
 
 use detect::Speaks;
+pub(crate) use draw::Draw;
 use pod::Pod;
 pub(crate) use upstreams::Common;
 use worker::Worker;

@@ -14,6 +14,8 @@ use meshlet_routing::model::{MeshConfig, ObjectRef, World};
 use meshlet_routing::validate::validate;
 use serde::Serialize;
 
+use super::resolve::Resolved;
+
 /// A file larger than this is not a manifest.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
@@ -68,6 +70,17 @@ impl Files {
     /// What the objects in force make.
     pub(crate) fn world(&self) -> &World {
         self.inventory.world()
+    }
+
+    /// The DNS names behind the objects in force.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.inventory.names()
+    }
+
+    /// Takes over what names come to, and says what is another in the world.
+    pub(crate) fn resolved(&mut self, told: &[Resolved]) -> Change {
+        told.iter().for_each(|resolved| self.inventory.resolved(&resolved.name, &resolved.addresses));
+        self.inventory.settle()
     }
 
     /// Reads everything again. `None` when it says what it said before; else what is another in the world, and what is wrong
