@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::Scope;
-use crate::model::{Alias, Hostname, HttpAction, HttpRule, Kind, Service, ServicePort, Sidecar, VirtualService, World};
+use crate::model::{
+    Alias, Hostname, HttpAction, HttpRule, Kind, Service, ServicePort, Sidecar, Split, VirtualService, World,
+};
 
 /// Services as one scope knows them.
 pub(super) struct Registry<'w> {
@@ -135,6 +137,8 @@ pub(super) fn visible_alias(alias: &Alias, scope: &Scope, sidecar: Option<&Sidec
 /// Hosts that a rule leads to, those of its delegates included.
 fn destinations<'w>(rule: &'w VirtualService, world: &'w World) -> Vec<&'w Hostname> {
     let mut found = led_to(&rule.http);
+    let connections = rule.tcp.iter().map(|tcp| &tcp.split).chain(rule.tls.iter().map(|tls| &tls.split));
+    found.extend(connections.flat_map(Split::destinations).map(|(_, destination)| &destination.host));
     for http in &rule.http {
         if let HttpAction::Delegate { namespace, name, .. } = &http.action {
             let named = |other: &&VirtualService| other.object.namespace == *namespace && other.object.name == *name;

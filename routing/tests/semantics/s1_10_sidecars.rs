@@ -1,6 +1,6 @@
 //! Section 1.10: what a Sidecar does to its clients' view.
 
-use crate::ask::{errors, faults, istio, table, table_for, table_in};
+use crate::ask::{connected, errors, faults, istio, pod, service, table, table_for, table_in};
 use crate::s1_10_other_objects::{API, WEB, goes, shop};
 
 fn sidecar(namespace: &str, name: &str, spec: &str) -> String {
@@ -60,6 +60,29 @@ fn s1_10_given_a_destination_of_an_imported_rule_then_it_is_there_without_being_
     let table = table(&(shop() + &rule + &sidecar("shop", "s", "{egress: [{hosts: ['./*']}]}")), "shop");
     assert_eq!(goes(&table, "web"), API);
     assert_eq!(goes(&table, "api.pay"), "passthrough");
+}
+
+#[test]
+fn s1_10_given_a_destination_of_an_imported_tcp_or_tls_rule_then_it_is_imported_too() {
+    let port = |name: &str| format!("ports: [{{name: {name}, port: 9000}}]");
+    for (protocol, route) in [("tcp", "{"), ("tls", "{match: [{sniHosts: [db.shop.svc.cluster.local]}], ")] {
+        let text = service("shop", "db", &format!("clusterIP: 10.96.0.8, {}", port(protocol)))
+            + &service("pay", "db", &format!("clusterIP: 10.96.0.9, {}", port(protocol)))
+            + &pod("pay", "db", "v1", "10.1.0.9");
+        let rule = |hosts: &str| {
+            let to = "route: [{destination: {host: db.pay.svc.cluster.local}}]";
+            istio("VirtualService", "shop", "r", &format!("{{hosts: [{hosts}], {protocol}: [{route}{to}}}]}}"))
+        };
+        let sni = (protocol == "tls").then_some("db.shop.svc.cluster.local");
+        let goes = |rule: &str| {
+            let text = format!("{text}{rule}{}", sidecar("shop", "s", "{egress: [{hosts: ['./*']}]}"));
+            let table = table(&text, "shop");
+            (connected(&table, "10.96.0.8:9000", sni), connected(&table, "10.96.0.9:9000", sni))
+        };
+        let (by_rule, by_address) = goes(&rule("db.shop.svc.cluster.local"));
+        assert_eq!(by_rule, "outbound|9000||db.pay.svc.cluster.local", "{protocol}");
+        assert_eq!(by_address, "passthrough NoListener", "nothing listens at its address: {protocol}");
+    }
 }
 
 #[test]
