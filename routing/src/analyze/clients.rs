@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::destinations::{List, of_entry};
 use super::input::Input;
-use super::routes::destinations;
 use super::sight::Sight;
 use super::{Findings, Level, SHOWN, code, list, list_of};
 use crate::enrol::enrol;
@@ -114,7 +114,7 @@ impl<'i> AtGateways<'i> {
     fn new(input: &'i Input<'_>) -> Self {
         let mut whole: HashMap<&Hostname, Vec<&VirtualService>> = HashMap::new();
         for rule in input.world.virtual_services.iter().filter(|rule| at_a_gateway(rule)) {
-            let routes = (0..rule.http.len()).flat_map(|index| destinations(input, rule, index));
+            let routes = (0..rule.http.len()).flat_map(|index| of_entry(input, rule, List::Http, index));
             let hosts = routes.filter(|(_, destination)| destination.subset.is_none());
             let hosts: BTreeSet<&Hostname> = hosts.map(|(_, destination)| &destination.host).collect();
             hosts.into_iter().for_each(|host| whole.entry(host).or_default().push(rule));
@@ -128,7 +128,7 @@ impl<'i> AtGateways<'i> {
             return;
         }
         let picked = (0..rule.http.len()).find_map(|index| {
-            let routes = destinations(input, rule, index);
+            let routes = of_entry(input, rule, List::Http, index);
             let (route, _) = routes.into_iter().find(|(_, destination)| {
                 let own = rule.hosts.iter().any(|host| *host == HostPattern::Exact(destination.host.clone()));
                 own && destination.subset.is_some()

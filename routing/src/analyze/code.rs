@@ -32,7 +32,7 @@ macro_rules! codes {
 
 codes! {
     UNKNOWN_REFERENCE = "MSH0101" "ReferencedResourceNotFound" Error Some("IST0101"),
-        "A route names a host, port or subset that the clients who see the rule do not know: such requests are answered 503 with flag NC. A gateway that is not among the given Gateways is a warning, since mesh clients never meet it; without any Gateway nothing is said.",
+        "A route names a host, port or subset that the clients who see the rule do not know: such requests are answered 503 with flag NC (500 where an HTTPRoute leads there), such connections are closed. A gateway that is not among the given Gateways is a warning, since mesh clients never meet it; without any Gateway nothing is said.",
         "Name a service in full (name.namespace.svc.cluster.local), or add the subset to the DestinationRule that those clients use.";
     NAMESPACE_NOT_ENROLLED = "MSH0102" "NamespaceNotEnrolled" Info Some("IST0102"),
         "No mark says whether the namespace's pods are captured, so they are not, unless they are marked themselves.",
@@ -53,7 +53,7 @@ codes! {
         "Two VirtualServices for mesh clients claim one host. Nothing is merged: the stronger one (exported more narrowly, then older, then by name) takes the host with all its routes, and requests that it does not match are answered 404. A warning where the weaker one keeps the host for some clients or ports.",
         "Merge the rules into one object, or narrow exportTo or hosts.";
     PORT_REQUIRED = "MSH0112" "VirtualServiceDestinationPortSelectorRequired" Error Some("IST0112"),
-        "A destination without a port is taken at the port that the client dialled, and the destination has no such port: 503 with flag NC. Istio reports every service with several ports; here it is those where a request fails.",
+        "A destination without a port is taken at the port that the client dialled, and the destination has no such port: 503 with flag NC. A connection goes to the only port of a service that has one, and is closed where there are others. Istio reports every service with several ports; here it is those where a request fails.",
         "Add destination.port.number.";
     PORT_NAME = "MSH0118" "PortNameIsNotUnderNamingConvention" Info Some("IST0118"),
         "The port declares no protocol: it is detected from the first bytes, the address alone selects the service, and the request's Host is ignored.",
@@ -65,10 +65,10 @@ codes! {
         "A mark or annotation has a value that means nothing, as if it were not there.",
         "Write one of the values that are named.";
     UNREACHABLE_RULE = "MSH0130" "VirtualServiceUnreachableRule" Warning Some("IST0130"),
-        "Whatever the rule matches, an earlier rule of the object takes: routes are tried in written order.",
+        "Whatever the rule matches, earlier rules of the object take: they are tried in written order; of TLS rules the first for a server name and subnet counts.",
         "Move the rule before the other one, narrow the other's match, or remove it.";
     INEFFECTIVE_MATCH = "MSH0131" "VirtualServiceIneffectiveMatch" Info Some("IST0131"),
-        "Whatever this entry of the match takes, an earlier entry or rule takes.",
+        "Whatever this entry of the match takes, earlier entries or rules take.",
         "Remove it, or move it before the other one.";
     SCHEMA_WARNING = "MSH0133" "SchemaWarning" Warning Some("IST0133"),
         "The object is accepted, and validation has something to say.",

@@ -4,6 +4,7 @@
 //! findings; [`code`] is the table of codes that the documentation is made of. Whatever depends on who sees what is asked of
 //! the functions that compile the table, through `table::Lens`: there is no second interpretation.
 
+mod backends;
 mod clients;
 mod code;
 mod destination_rules;
@@ -30,6 +31,7 @@ use crate::model::{MeshConfig, ObjectRef};
 pub use code::{CODES, Code, markdown};
 pub use suppress::Suppression;
 
+use backends::Backends;
 use destination_rules::Used;
 use input::{Input, Texts};
 use ownership::Ownership;
@@ -116,6 +118,7 @@ pub fn analyze_in<'t>(mesh: MeshConfig, texts: impl IntoIterator<Item = (&'t str
 /// What depends on who sees what.
 fn seen_by_clients(sight: &Sight<'_>, findings: &mut Findings) {
     let (mut broken, mut ownership, mut used) = (Broken::default(), Ownership::default(), Used::default());
+    let mut backends = Backends::default();
     sight.look(|subject, lens, clients| match subject {
         Subject::Rule(place) => {
             ownership.look_at_rule(sight, place, lens);
@@ -126,9 +129,11 @@ fn seen_by_clients(sight: &Sight<'_>, findings: &mut Findings) {
             ownership.look_at_service(sight, service, lens, clients);
             used.look(service, lens);
         }
+        Subject::Route(place) => backends.look(sight, place, lens, clients),
         Subject::Name(name) => ownership.look_at_name(sight, name, lens, clients),
     });
     broken.find(sight, findings);
+    backends.find(sight, findings);
     ownership.find(sight, findings);
     destination_rules::find(sight, &used, findings);
     subsets::find(sight, findings);

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::destinations::List;
 use super::input::Input;
-use super::routes::is_routed;
 use super::sight::{Clients, Sight};
 use super::{Findings, Level, code, list};
 use crate::model::{Hostname, Service, VirtualService};
@@ -33,7 +33,7 @@ impl Ownership {
         if lens.sees(rule) {
             self.seen.insert(place);
             let live = self.live.entry(place).or_default();
-            sight.ports(place).iter().for_each(|port| live.extend(lens.live(rule, *port)));
+            sight.ports(place, List::Http).iter().for_each(|port| live.extend(lens.live(rule, *port)));
         }
     }
 
@@ -53,7 +53,7 @@ impl Ownership {
         if claims.is_empty() {
             return;
         }
-        for port in service.ports.iter().filter(|port| is_routed(port.protocol)) {
+        for port in service.ports.iter().filter(|port| List::Http.applies(port.protocol)) {
             let Some(owner) = lens.owner(service, port) else { continue };
             let Some(won) = claims.iter().position(|claim| name(claim.rule) == *owner) else { continue };
             let winner = &claims[won];
@@ -157,7 +157,7 @@ impl Ownership {
                 findings.add_as(&code::NEVER_APPLIES, Level::Info, at, problem, "add mesh if it is meant for them too");
                 continue;
             }
-            let known = list(sight.ports(place));
+            let known = list(sight.ports(place, List::Http));
             let problem = format!(
                 "asks for a port, gateway or client that there is not: the rule never applies (its hosts have HTTP on port {known})"
             );

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::destinations::{self, Written};
+use super::destinations::{self, List, Written};
 use super::input::Input;
 use super::sight::{Clients, Sight};
 use super::{Findings, Level, code, list};
 use crate::model::{Destination, HostPattern, Service, VirtualService};
-use crate::table::{Lens, Target};
+use crate::table::{Lens, RuleKind, Target};
 
 /// What is wrong with the destinations of VirtualServices, by path, for clients of which namespaces.
 #[derive(Default)]
@@ -32,14 +32,21 @@ impl Broken {
             return;
         }
         let followed = sight.followed(place);
-        for port in sight.ports(place) {
-            let live = lens.live(rule, *port);
-            for followed in followed.iter().filter(|followed| live.contains(&followed.index)) {
-                if let Some(cause) = broken(followed.written.destination, *port, lens) {
-                    let path = followed.written.path.clone();
-                    let namespaces = self.0.entry((followed.owner, path, cause)).or_default();
-                    let seeing = |name: &&Arc<str>| rule.export_to.reaches(name);
-                    namespaces.extend(clients.namespaces().filter(seeing).cloned());
+        for list in List::ALL {
+            for port in sight.ports(place, list) {
+                let live = match list {
+                    List::Http => lens.live(rule, *port),
+                    List::Tls => lens.live_connections(rule, RuleKind::Tls, *port),
+                    List::Tcp => lens.live_connections(rule, RuleKind::Tcp, *port),
+                };
+                let of_list = followed.iter().filter(|followed| followed.written.list == list);
+                for followed in of_list.filter(|followed| live.contains(&followed.index)) {
+                    if let Some(cause) = broken(list, followed.written.destination, *port, lens) {
+                        let path = followed.written.path.clone();
+                        let namespaces = self.0.entry((followed.owner, path, cause)).or_default();
+                        let seeing = |name: &&Arc<str>| rule.export_to.reaches(name);
+                        namespaces.extend(clients.namespaces().filter(seeing).cloned());
+                    }
                 }
             }
         }
@@ -64,9 +71,14 @@ impl Broken {
     }
 }
 
-/// Why requests that come in at a port do not get through to a destination.
-fn broken(destination: &Destination, port: u16, lens: &mut Lens<'_, '_>) -> Option<Cause> {
-    let number = destination.port.unwrap_or(port);
+/// Why what comes in at a port does not get through to a destination.
+fn broken(list: List, destination: &Destination, port: u16, lens: &mut Lens<'_, '_>) -> Option<Cause> {
+    // Connections go to the only port of a service that has one.
+    let sole = || match lens.destination(&destination.host).map(|service| &*service.ports) {
+        Some([only]) if list != List::Http => only.number,
+        Some(_) | None => port,
+    };
+    let number = destination.port.unwrap_or_else(sole);
     match lens.target(&destination.host, number, destination.subset.as_deref()) {
         Target::Cluster(_) => None,
         Target::UnknownHost if lens.destination(&destination.host).is_none() => Some(Cause::Host),
@@ -89,10 +101,10 @@ fn report(
     findings: &mut Findings,
 ) {
     let (host, path) = (&written.destination.host, &written.path);
-    let (level, effect) = if written.mirror {
-        (Level::Warning, "no copies are sent")
-    } else {
-        (Level::Error, "such requests are answered 503 NC")
+    let (level, effect) = match written.list {
+        _ if written.mirror => (Level::Warning, "no copies are sent"),
+        List::Http => (Level::Error, "such requests are answered 503 NC"),
+        List::Tls | List::Tcp => (Level::Error, "such connections are closed"),
     };
     let mut add = |code, path: &str, problem: String, remedy: String| {
         findings.add_as(code, level, input.place(&rule.object, path), problem, remedy);

@@ -1,5 +1,6 @@
 //! Routes of one VirtualService that others of it hide, and weights of 0.
 
+mod connections;
 mod covers;
 
 use std::collections::BTreeSet;
@@ -7,60 +8,34 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use self::covers::covers;
+use super::destinations::List;
 use super::input::Input;
 use super::{Findings, code};
-use crate::model::{Destination, HttpMatch, HttpRule, Protocol, Split, VirtualService};
+use crate::model::{HttpMatch, HttpRule, VirtualService};
 
 pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
     for rule in &input.world.virtual_services {
         hidden(input, rule, findings);
-        for index in 0..rule.http.len() {
-            weights(input, rule, index, findings);
+        connections::hidden(input, rule, findings);
+        for list in List::ALL {
+            for index in 0..list.len(rule) {
+                weights(input, rule, list, index, findings);
+            }
         }
     }
 }
 
-/// Whether `http` routes apply on a port.
-pub(super) fn is_routed(protocol: Protocol) -> bool {
-    protocol.is_http() || protocol == Protocol::Unknown
-}
-
-/// The destinations of an entry of `spec.http` that may get traffic, each with its position in `route` as written.
-pub(super) fn destinations<'w>(
-    input: &Input<'_>,
-    rule: &'w VirtualService,
-    index: usize,
-) -> Vec<(usize, &'w Destination)> {
-    match rule.http.get(index).and_then(HttpRule::split) {
-        None => Vec::new(),
-        Some(Split::Sole(destination)) => vec![(0, destination)],
-        Some(Split::Weighted(destinations)) => {
-            let written = written_weights(input, rule, index).into_iter().enumerate();
-            let kept = written.filter(|(_, weight)| *weight > 0).map(|(route, _)| route);
-            kept.zip(destinations).map(|(route, (_, destination))| (route, destination)).collect()
-        }
-    }
-}
-
-/// The weights of an entry's routes as written; an absent one is 0.
-fn written_weights(input: &Input<'_>, rule: &VirtualService, index: usize) -> Vec<u64> {
-    let http = input.manifest(&rule.object).and_then(|manifest| manifest.body.get("spec")?.get("http")?.get(index));
-    let routes = http.and_then(|http| http.get("route")).and_then(Value::as_array);
-    routes.into_iter().flatten().map(|route| route.get("weight").and_then(Value::as_u64).unwrap_or(0)).collect()
-}
-
-fn weights(input: &Input<'_>, rule: &VirtualService, index: usize, findings: &mut Findings) {
-    let http = input.manifest(&rule.object).and_then(|manifest| manifest.body.get("spec")?.get("http")?.get(index));
-    let routes = http.and_then(|http| http.get("route")).and_then(Value::as_array);
-    let routes: Vec<&Value> = routes.into_iter().flatten().collect();
+fn weights(input: &Input<'_>, rule: &VirtualService, list: List, index: usize, findings: &mut Findings) {
+    let (routes, traffic) = (list.routes(input, rule, index), list.traffic());
     for (position, route) in routes.iter().enumerate() {
         let weight = route.get("weight").filter(|weight| !weight.is_null());
-        let base = format!("spec.http[{index}].route[{position}]");
+        let base = format!("spec.{}[{index}].route[{position}]", list.as_str());
         let path = format!("{base}.weight");
         match (routes.len(), weight.map(Value::as_u64)) {
             (1, Some(Some(0))) => {
-                let problem =
-                    "is 0, and the destination gets all requests all the same: weights count only beside others";
+                let problem = format!(
+                    "is 0, and the destination gets all {traffic}s all the same: weights count only beside others"
+                );
                 findings.add(
                     &code::WEIGHT_ZERO,
                     input.place(&rule.object, &path),
@@ -69,12 +44,13 @@ fn weights(input: &Input<'_>, rule: &VirtualService, index: usize, findings: &mu
                 );
             }
             (2.., Some(Some(0))) => {
-                let problem = "is 0: the destination gets no request";
+                let problem = format!("is 0: the destination gets no {traffic}");
                 let remedy = "remove the destination, or give it a weight above 0";
                 findings.add(&code::WEIGHT_ZERO, input.place(&rule.object, &path), problem, remedy);
             }
             (2.., None) => {
-                let problem = "has no weight beside destinations that have one, which means 0: it gets no request";
+                let problem =
+                    format!("has no weight beside destinations that have one, which means 0: it gets no {traffic}");
                 findings.add(&code::WEIGHT_ZERO, input.place(&rule.object, &base), problem, "add a weight");
             }
             _ => {}

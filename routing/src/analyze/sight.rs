@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::destinations::{self, Written};
+use super::destinations::{self, List, Written};
 use super::input::Input;
-use super::routes::is_routed;
 use crate::model::{
-    DestinationRule, ExportTo, HostPattern, Hostname, HttpMatch, Labels, ObjectRef, Service, VirtualService, World,
+    DestinationRule, ExportTo, HostPattern, Hostname, HttpMatch, HttpRule, L4Match, Labels, ObjectRef, Service, Split,
+    VirtualService, World,
 };
 use crate::table::{ByHost, Delegates, Lens, Scope, look_each};
 
@@ -25,6 +25,8 @@ pub(super) enum Subject<'i> {
     Rule(usize),
     /// A service.
     Service(usize),
+    /// An HTTPRoute.
+    Route(usize),
     /// A name that mesh-bound VirtualServices list and no service has.
     Name(&'i Hostname),
 }
@@ -49,7 +51,7 @@ pub(super) struct Sight<'i> {
     rules: ByHost<'i, usize>,
     policies: ByHost<'i, usize>,
     delegates: Delegates<'i>,
-    ports: Vec<BTreeSet<u16>>,
+    ports: Vec<[BTreeSet<u16>; List::ALL.len()]>,
     asks: BTreeMap<(usize, Labels), Vec<Ask<'i>>>,
 }
 
@@ -57,7 +59,7 @@ pub(super) struct Sight<'i> {
 pub(super) struct Followed<'w> {
     /// The place of the object that it is written in.
     pub(super) owner: usize,
-    /// The entry of `spec.http` of the VirtualService itself that leads there.
+    /// The entry of the VirtualService's own list that leads there.
     pub(super) index: usize,
     pub(super) written: Written<'w>,
 }
@@ -101,7 +103,8 @@ impl<'i> Sight<'i> {
             ports: Vec::new(),
             asks: BTreeMap::new(),
         };
-        sight.ports = world.virtual_services.iter().map(|rule| sight.ports_of(rule)).collect();
+        let ports_of = |rule| List::ALL.map(|list| sight.ports_of(rule, list));
+        sight.ports = world.virtual_services.iter().map(ports_of).collect();
         sight.ask_for_all();
         sight
     }
@@ -146,15 +149,21 @@ impl<'i> Sight<'i> {
         let delegated = placed.flat_map(|(index, delegated)| {
             let owner = self.place_of(delegated.by);
             let of_entry = destinations::of_rule(self.input, delegated.by).into_iter();
-            let of_entry = of_entry.filter(move |written| written.index == delegated.index);
+            let of_entry =
+                of_entry.filter(move |written| (written.list, written.index) == (List::Http, delegated.index));
             of_entry.filter_map(move |written| Some(Followed { owner: owner?, index, written }))
         });
         own.chain(delegated).collect()
     }
 
-    /// Ports on which clients may meet a rule.
-    pub(super) fn ports(&self, rule: usize) -> &BTreeSet<u16> {
-        &self.ports[rule]
+    /// Ports on which clients may meet the rules of one list of a VirtualService.
+    pub(super) fn ports(&self, rule: usize, list: List) -> &BTreeSet<u16> {
+        let [http, tls, tcp] = &self.ports[rule];
+        match list {
+            List::Http => http,
+            List::Tls => tls,
+            List::Tcp => tcp,
+        }
     }
 
     /// The namespaces of clients that there are.
@@ -178,13 +187,13 @@ impl<'i> Sight<'i> {
         });
     }
 
-    fn ports_of(&self, rule: &VirtualService) -> BTreeSet<u16> {
+    fn ports_of(&self, rule: &VirtualService, list: List) -> BTreeSet<u16> {
         let mut ports = BTreeSet::new();
         for host in &rule.hosts {
             let covered = self.covered(host).into_iter().flat_map(|service| &service.ports);
-            ports.extend(covered.filter(|port| is_routed(port.protocol)).map(|port| port.number));
+            ports.extend(covered.filter(|port| list.applies(port.protocol)).map(|port| port.number));
             let known = matches!(host, HostPattern::Exact(name) if self.input.service(name).is_some());
-            if !known {
+            if !known && list == List::Http {
                 ports.insert(PLAIN_HTTP);
             }
         }
@@ -215,6 +224,16 @@ impl<'i> Sight<'i> {
                     names.insert(name);
                 }
             }
+        }
+        for (place, route) in world.http_routes.iter().enumerate() {
+            let mut concern = Concern::new(&places);
+            concern.namespace(&route.object.namespace);
+            let backends = route.rules.iter().filter_map(HttpRule::split).flat_map(Split::destinations);
+            backends.for_each(|(_, backend)| self.of_destination(&backend.host, &mut concern));
+            route.parents.iter().for_each(|parent| self.of_destination(&parent.host, &mut concern));
+            let mirrors = route.rules.iter().flat_map(|rule| &rule.mirrors);
+            mirrors.for_each(|mirror| self.of_destination(&mirror.destination.host, &mut concern));
+            self.ask(Subject::Route(place), concern);
         }
         for name in names {
             let mut concern = Concern::new(&places);
@@ -286,6 +305,10 @@ impl<'n> Concern<'n> {
             entry.source_namespace.iter().for_each(|name| self.namespace(name));
             self.labels.insert(entry.source_labels.clone());
         }
+        for entry in of_connections(rule) {
+            entry.source_namespace.iter().for_each(|name| self.namespace(name));
+            self.labels.insert(entry.source_labels.clone());
+        }
     }
 
     fn policy(&mut self, rule: &DestinationRule) {
@@ -304,6 +327,7 @@ fn clients(world: &World, captured: &BTreeSet<Arc<str>>) -> Vec<Arc<str>> {
         named.extend(exported(&rule.export_to).iter().cloned());
         let source = |entry: &HttpMatch| entry.source_namespace.as_deref().map(Arc::from);
         named.extend(rule.http.iter().flat_map(|http| &http.matches).filter_map(source));
+        named.extend(of_connections(rule).filter_map(|entry| entry.source_namespace.as_deref().map(Arc::from)));
     }
     let living: BTreeSet<Arc<str>> = if captured.is_empty() { inhabited(world) } else { captured.clone() };
     let mut distinct: BTreeSet<&Arc<str>> = world.virtual_services.iter().map(|rule| &rule.object.namespace).collect();
@@ -316,6 +340,12 @@ fn clients(world: &World, captured: &BTreeSet<Arc<str>>) -> Vec<Arc<str>> {
     let mut namespaces: BTreeSet<Arc<str>> = living.iter().filter(|name| distinct.contains(name)).cloned().collect();
     namespaces.extend(alike.into_iter().chain(named));
     namespaces.into_iter().collect()
+}
+
+/// What rules for connections ask of clients.
+fn of_connections(rule: &VirtualService) -> impl Iterator<Item = &L4Match> {
+    let tls = rule.tls.iter().flat_map(|tls| &tls.matches).map(|entry| &entry.conditions);
+    rule.tcp.iter().flat_map(|tcp| &tcp.matches).chain(tls)
 }
 
 fn exported(export_to: &ExportTo) -> &[Arc<str>] {

@@ -1,5 +1,8 @@
 //! Each finding with a manifest that has it and one that just does not.
 
+mod backends;
+mod connections;
+
 use proptest::prelude::*;
 
 use super::{CODES, Level, Suppression, analyze, markdown};
@@ -603,7 +606,7 @@ fn given_an_http_route_for_the_same_host_then_which_applies_is_undefined() {
             "r",
             "shop",
             &format!(
-                "{{parentRefs: [{{kind: Service, group: '', name: {name}, port: 8080}}], rules: [{{backendRefs: [{{name: {name}, port: 8080}}]}}]}}"
+                "{{parentRefs: [{{kind: Service, group: '', name: {name}, port: 8080}}], rules: [{{backendRefs: [{{name: web, port: 8080}}]}}]}}"
             ),
         )
     };

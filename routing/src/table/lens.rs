@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use super::Scope;
 use super::clusters::{Clusters, Target};
+use super::filter_chains::RuleKind;
 use super::rules::View;
 use super::sidecars;
 use super::virtual_host::{live, of_service};
-use crate::model::{ExportTo, Hostname, ObjectRef, Service, ServicePort, VirtualService, World};
+use crate::model::{
+    ExportTo, Hostname, L4Match, ObjectRef, Service, ServicePort, TcpRule, TlsRule, VirtualService, World,
+};
 
 /// The world through one scope's eyes.
 pub(crate) struct Lens<'v, 'w> {
@@ -86,6 +89,22 @@ impl<'w> Lens<'_, 'w> {
     pub(crate) fn live(&mut self, rule: &VirtualService, port: u16) -> BTreeSet<usize> {
         let rules = rule.http.iter().enumerate();
         rules.filter(|(_, http)| !live(self.view, http, port).is_empty()).map(|(index, _)| index).collect()
+    }
+
+    /// Entries of `spec.tcp` or `spec.tls` that exist for clients of the scope on a port.
+    pub(crate) fn live_connections(&self, rule: &VirtualService, kind: RuleKind, port: u16) -> BTreeSet<usize> {
+        let live = |conditions: &L4Match| conditions.is_live(self.view.scope, port);
+        let places = |found: Vec<bool>| found.into_iter().enumerate().filter(|(_, live)| *live).map(|(index, _)| index);
+        match kind {
+            RuleKind::Tcp => {
+                let of_rule = |rule: &TcpRule| rule.matches.is_empty() || rule.matches.iter().any(live);
+                places(rule.tcp.iter().map(of_rule).collect()).collect()
+            }
+            RuleKind::Tls => {
+                let of_rule = |rule: &TlsRule| rule.matches.iter().any(|entry| live(&entry.conditions));
+                places(rule.tls.iter().map(of_rule).collect()).collect()
+            }
+        }
     }
 
     /// Where a destination leads.
