@@ -98,6 +98,21 @@ impl Layout {
         Self { levels: levels.into_iter().zip(loads).map(level).collect() }
     }
 
+    /// Lays out who owns which hashes, where that of `before` was asked for: a change of endpoints does not make a request wait.
+    pub(crate) fn lay_keys_like(&self, before: &Self) {
+        let keys = |layout: &Self| {
+            layout
+                .levels
+                .iter()
+                .flat_map(|level| &level.groups)
+                .filter_map(|group| group.keys.clone())
+                .collect::<Vec<_>>()
+        };
+        if keys(before).iter().any(|keys| keys.is_laid()) {
+            keys(self).iter().for_each(|keys| keys.lay());
+        }
+    }
+
     /// The group that a draw, uniform over all of `u64`, falls into, its number, and a further draw.
     pub(crate) fn draw(&self, draw: u64) -> Option<(&Group, usize, u64)> {
         let (percent, rest) = if self.levels.len() == 1 { (0, draw) } else { scale(draw, 100) };

@@ -78,6 +78,7 @@ impl Cluster {
         let fails_over = self.near_first || self.outlier_detection.is_some();
         let localities = Localities { client: &self.client, setting: &self.locality, fails_over };
         let layout = Layout::new(localities.plans(&listed), &endpoints, &self.load_balancer);
+        layout.lay_keys_like(&self.layout);
         Self { endpoints, unresolved, layout: Arc::new(layout), ..self.clone() }
     }
 
