@@ -1,12 +1,9 @@
 //! One try of a request at one endpoint.
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use meshlet_routing::balance::Resource;
-use socket2::SockRef;
-use tokio::net::TcpStream;
 use tokio::net::tcp::WriteHalf;
 
 use super::Downstream;
@@ -16,6 +13,7 @@ use super::exchange::Exchange;
 use super::failure::Failure;
 use super::mirror::Mirrors;
 use super::relay::{Traffic, relay};
+use super::stream::Stream;
 use super::tries::Tries;
 use super::upload::{Incoming, Upload, watch};
 use super::upstream::Upstream;
@@ -30,18 +28,18 @@ impl Exchange<'_, '_> {
         incoming: &mut Incoming<'_, '_>,
         write: &mut WriteHalf<'_>,
     ) -> Result<Downloaded, Failure> {
-        let kept = self.upstreams.pool.take(address, Instant::now());
-        if let Some(upstream) = kept.filter(|kept| self.request.is_idempotent() || is_open(&kept.stream)) {
+        let kept = self.upstreams.pool.take(address, self.peer.as_ref(), Instant::now());
+        if let Some(upstream) = kept.filter(|kept| self.request.is_idempotent() || kept.stream.is_open()) {
             match self.at_connection(upstream, address, (tries, mirrors), incoming, write).await {
                 Err(Failure::Silent) if self.is_repeatable() => self.progress.restart(),
                 done => return done,
             }
         }
         let Downstream { worker, pod, .. } = self.edits.downstream;
-        let place = (&pod.client.netns, worker.netns());
+        let place = (&pod.client.netns, &**worker);
         let upstream = tokio::select! {
             biased;
-            opened = self.upstreams.open(address, self.forward.target.limits(), place) => opened?,
+            opened = self.upstreams.open(address, self.forward.target.limits(), self.peer.as_ref(), place) => opened?,
             () = watch(incoming.read, &mut incoming.buffer) => return Err(Failure::ClientGone),
         };
         self.at_connection(upstream, address, (tries, mirrors), incoming, write).await
@@ -107,7 +105,7 @@ impl Exchange<'_, '_> {
     }
 
     /// Relays what comes behind a 101.
-    async fn switch(&mut self, down: (&mut Incoming<'_, '_>, &mut WriteHalf<'_>), upstream: &mut TcpStream) {
+    async fn switch(&mut self, down: (&mut Incoming<'_, '_>, &mut WriteHalf<'_>), upstream: &mut Stream) {
         let (incoming, write) = down;
         let buffers = &self.edits.downstream.worker.buffers;
         let mut first = std::mem::replace(&mut incoming.buffer, buffers.take());
@@ -119,10 +117,4 @@ impl Exchange<'_, '_> {
         self.progress.received.set(self.progress.received.get() + traffic.received.get());
         self.progress.sent.set(self.progress.sent.get() + traffic.sent.get());
     }
-}
-
-/// Whether the endpoint has not ended the connection, as far as the kernel knows.
-pub(super) fn is_open(stream: &TcpStream) -> bool {
-    let peeked = SockRef::from(stream).peek(&mut [std::mem::MaybeUninit::uninit()]);
-    peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }

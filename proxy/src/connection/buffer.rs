@@ -5,9 +5,9 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio::net::tcp::ReadHalf;
 
 use crate::protocol::http1::MAX_HEAD;
@@ -17,6 +17,18 @@ pub(crate) const SIZE: usize = MAX_HEAD;
 
 /// Free buffers that a worker keeps for the next connection.
 const KEPT: usize = 64;
+
+/// Where bytes come from.
+pub(crate) trait Source: AsyncRead + Unpin {
+    /// Pending for as long as a read would only find that there is nothing.
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+impl Source for ReadHalf<'_> {
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.as_ref().poll_read_ready(context)
+    }
+}
 
 /// One worker's free buffers.
 #[derive(Debug, Default)]
@@ -34,9 +46,9 @@ impl Buffers {
     /// Reads once into a buffer that is taken only when there is something to read; empty at the end of the stream.
     /// Cancel safe. Readiness alone would not do: tokio takes a socket that was
     /// just accepted for ready (tokio 1.54 net/tcp/stream.rs, new_accepted).
-    pub(crate) async fn read(self: &Rc<Self>, read: &mut ReadHalf<'_>) -> io::Result<Buffer> {
+    pub(crate) async fn read(self: &Rc<Self>, read: &mut impl Source) -> io::Result<Buffer> {
         poll_fn(|context| {
-            ready!(read.as_ref().poll_read_ready(context))?;
+            ready!(read.poll_ready(context))?;
             let mut buffer = self.take();
             let mut into = ReadBuf::new(&mut buffer.bytes);
             ready!(Pin::new(&mut *read).poll_read(context, &mut into))?;
@@ -85,7 +97,7 @@ impl Buffer {
 
     /// Reads once, at most `limit` bytes, behind those held; 0 at the end of the stream. Cancel safe. Neither `limit` nor
     /// the room may be 0.
-    pub(crate) async fn read_from(&mut self, read: &mut ReadHalf<'_>, limit: usize) -> io::Result<usize> {
+    pub(crate) async fn read_from(&mut self, read: &mut impl Source, limit: usize) -> io::Result<usize> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         } else if self.end == SIZE {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Buf as _;
 use meshlet_routing::retry::Attempt;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::tcp::WriteHalf;
 
 use super::buffer::{Buffer, Buffers, SIZE};
 use super::edits::{Answered, Edits};
@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::flags::Flags;
 use super::head::{NoHead, read_head};
 use super::pod::Pod;
+use super::stream::ReadHalf;
 use super::tries::{Next, Tries};
 use super::upload::Progress;
 use crate::protocol::http1::body::Body;

@@ -16,6 +16,7 @@ use super::failure::{Failure, connect_reason};
 use super::mirror::Mirrors;
 use super::report::Record;
 use super::route::{Forward, Target};
+use super::tls::Peer;
 use super::tries::{Next, Tries, late};
 use super::upload::{Incoming, Progress, Upload, watch};
 use super::upstreams::Upstreams;
@@ -28,6 +29,8 @@ pub(crate) struct Exchange<'e, 'r> {
     pub(crate) edits: Edits<'e>,
     /// Where it goes.
     pub(crate) forward: &'e Forward,
+    /// Who has to be there, where TLS is spoken.
+    pub(crate) peer: Option<Peer>,
     /// What is kept for that.
     pub(crate) upstreams: Rc<Upstreams>,
     /// What the client sent.
@@ -149,7 +152,7 @@ impl Exchange<'_, '_> {
     fn choose(&self, tried: &[SocketAddr]) -> Option<(SocketAddr, Option<Picked>)> {
         let Downstream { worker, dialled, .. } = self.edits.downstream;
         match &self.forward.target {
-            Target::Dialled => Some((SocketAddr::new(dialled.address, dialled.port), None)),
+            Target::Dialled(_) => Some((SocketAddr::new(dialled.address, dialled.port), None)),
             Target::Cluster(cluster, key) => {
                 let picked = self.upstreams.pick(cluster, *key, worker.draw.next(), tried)?;
                 Some((picked.address, Some(picked)))

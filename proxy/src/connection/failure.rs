@@ -8,6 +8,7 @@ use meshlet_routing::decide::Line;
 use meshlet_routing::retry::Attempt;
 
 use super::flags::Flags;
+use super::tls;
 use crate::protocol::http1::Refusal;
 
 /// Why a request was not answered, or not to the end.
@@ -146,6 +147,9 @@ fn connect(error: &io::Error) -> Verdict {
 
 /// Envoy's transport failure reason.
 pub(crate) fn connect_reason(error: &io::Error) -> String {
+    if let Some(reason) = tls::failure(error) {
+        return reason.to_owned();
+    }
     match error.raw_os_error() {
         Some(code) => format!("delayed_connect_error:_{code}"),
         None => "connection_timeout".to_owned(),

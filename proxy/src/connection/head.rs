@@ -1,8 +1,6 @@
 //! Reads a head, request's or response's.
 
-use tokio::net::tcp::ReadHalf;
-
-use super::buffer::{Buffer, SIZE};
+use super::buffer::{Buffer, SIZE, Source};
 use crate::protocol::http1::{Parsed, Refusal};
 
 /// Why there is no head.
@@ -16,7 +14,7 @@ pub(crate) enum NoHead {
 
 /// Reads into `buffer` until `parse` has a whole head at its start.
 pub(crate) async fn read_head(
-    read: &mut ReadHalf<'_>,
+    read: &mut impl Source,
     buffer: &mut Buffer,
     mut parse: impl FnMut(&mut [u8]) -> Result<Parsed, Refusal>,
 ) -> Result<(), NoHead> {

@@ -14,6 +14,7 @@ use super::flags::Flags;
 use super::head::{NoHead, read_head};
 use super::report::{Record, RequestTexts};
 use super::route::{self, Action, Answer, Forward, Plan};
+use super::tls::Peer;
 use super::upload::{Incoming, Progress, watch};
 use super::{Downstream, End};
 use crate::protocol::http1::Refusal;
@@ -138,7 +139,8 @@ async fn exchange(
 ) -> Option<End> {
     let Heads { request, out: head, response } = heads;
     let upstreams = edits.downstream.pod.upstreams(edits.plan.cluster());
-    let exchange = Exchange { edits, forward, upstreams, request, head, progress, response, record };
+    let peer = forward.target.tls().map(|tls| Peer::of_request(tls, head));
+    let exchange = Exchange { edits, forward, peer, upstreams, request, head, progress, response, record };
     let done = exchange.run(incoming, write).await;
     match done {
         Ok(delivered) => {

@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 use meshlet_routing::balance::Resource;
 use meshlet_routing::table::Cluster;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
-use tokio::net::tcp::ReadHalf;
 
 use super::Downstream;
-use super::attempt::is_open;
 use super::buffer::{Buffer, SIZE};
 use super::head::{NoHead, read_head};
 use super::pod::Pod;
+use super::stream::{ReadHalf, Stream};
+use super::tls::Peer;
 use super::worker::Worker;
 use crate::protocol::http1::body::Body;
 use crate::protocol::http1::forward;
@@ -98,10 +97,12 @@ impl Copy {
     async fn run(&self) {
         let (upstreams, limits) = (self.pod.upstreams(&self.cluster.name), &*self.cluster.connection_pool);
         let Some(picked) = upstreams.pick(&self.cluster, None, self.worker.draw.next(), &[]) else { return };
-        let kept = upstreams.pool.take(picked.address, Instant::now());
-        let mut upstream = match kept.filter(|kept| self.idempotent || is_open(&kept.stream)) {
+        let peer = self.cluster.tls.as_ref().map(|tls| Peer::of_request(tls, &self.bytes));
+        let kept = upstreams.pool.take(picked.address, peer.as_ref(), Instant::now());
+        let place = (&self.pod.client.netns, &*self.worker);
+        let mut upstream = match kept.filter(|kept| self.idempotent || kept.stream.is_open()) {
             Some(upstream) => upstream,
-            None => match upstreams.open(picked.address, limits, (&self.pod.client.netns, self.worker.netns())).await {
+            None => match upstreams.open(picked.address, limits, peer.as_ref(), place).await {
                 Ok(upstream) => upstream,
                 Err(failure) => return tracing::debug!(cluster = &*self.cluster.name, ?failure, "sending a copy"),
             },
@@ -116,9 +117,13 @@ impl Copy {
     }
 
     /// Whether the connection can be used again.
-    async fn exchange(&self, stream: &mut TcpStream) -> bool {
+    async fn exchange(&self, stream: &mut Stream) -> bool {
         let (mut read, mut write) = stream.split();
-        let (written, reusable) = tokio::join!(write.write_all(&self.bytes), self.drop_response(&mut read));
+        let send = async {
+            write.write_all(&self.bytes).await?;
+            write.flush().await
+        };
+        let (written, reusable) = tokio::join!(send, self.drop_response(&mut read));
         written.is_ok() && reusable
     }
 

@@ -4,7 +4,7 @@
 //! namespace, [`origin`] tells where it meant to go, [`detect`] what it speaks. Bytes that are not read go to [`tcp`], which
 //! decides once and hands them to [`relay`]. HTTP goes
 //! round in [`http`]: [`head`] reads a request, [`route`] decides, [`edits`] changes heads, [`exchange`] finds an endpoint ([`pod`], [`upstreams`], [`pool`],
-//! [`upstream`]) and runs [`upload`] beside [`download`], [`answer`] speaks for the proxy itself when there is a [`failure`] or no route. [`report`] closes each.
+//! [`upstream`], in TLS [`tls`] and [`trust`]; [`stream`] is either) and runs [`upload`] beside [`download`], [`answer`] speaks for the proxy itself when there is a [`failure`] or no route. [`report`] closes each.
 
 mod accept;
 mod answer;
@@ -28,11 +28,14 @@ mod pool;
 mod relay;
 mod report;
 mod route;
+mod stream;
 mod tcp;
 #[cfg(test)]
 mod tests;
 mod timestamp;
+mod tls;
 mod tries;
+mod trust;
 mod upload;
 mod upstream;
 mod upstreams;

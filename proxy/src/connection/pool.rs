@@ -3,11 +3,9 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use tokio::net::TcpStream;
-
+use super::tls::Peer;
 use super::upstream::Upstream;
 
 /// Idle connections kept per endpoint.
@@ -22,7 +20,7 @@ struct Idle {
 impl Idle {
     /// Whether a request can be sent on it, as far as the worker has been told.
     fn is_good(&self, now: Instant) -> bool {
-        !self.upstream.is_stale(self.since, now) && is_quiet(&self.upstream.stream)
+        !self.upstream.is_stale(self.since, now) && self.upstream.stream.is_quiet()
     }
 }
 
@@ -33,11 +31,15 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// A connection to `address` that has not ended, as far as the worker has been told.
-    pub(crate) fn take(&self, address: SocketAddr, now: Instant) -> Option<Upstream> {
+    /// A connection to `address` that has not ended, as far as the worker has been told; in plain text, or in TLS with `peer`.
+    pub(crate) fn take(&self, address: SocketAddr, peer: Option<&Peer>, now: Instant) -> Option<Upstream> {
         let mut idle = self.idle.borrow_mut();
         let stack = idle.get_mut(&address)?;
-        std::iter::from_fn(|| stack.pop()).find(|idle| idle.is_good(now)).map(|idle| idle.upstream)
+        let next = || {
+            let place = stack.iter().rposition(|idle| idle.upstream.stream.is_for(peer))?;
+            Some(stack.remove(place))
+        };
+        std::iter::from_fn(next).find(|idle| idle.is_good(now)).map(|idle| idle.upstream)
     }
 
     /// Keeps a connection for the next request.
@@ -65,16 +67,5 @@ impl Pool {
     /// Closes all.
     pub(crate) fn clear(&self) {
         self.idle.borrow_mut().clear();
-    }
-}
-
-/// Whether there is nothing to read, not even an end. Costs a system call only when something has happened.
-fn is_quiet(stream: &TcpStream) -> bool {
-    match stream.poll_read_ready(&mut Context::from_waker(Waker::noop())) {
-        Poll::Pending => true,
-        Poll::Ready(Err(_)) => false,
-        Poll::Ready(Ok(())) => {
-            stream.try_read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
-        }
     }
 }

@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::End;
-use super::buffer::{Buffer, Buffers};
+use super::buffer::{Buffer, Buffers, Source};
+use super::stream;
 
 /// Bytes relayed.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ pub(crate) async fn idle(traffic: &Traffic, limit: Option<Duration>) {
 /// Relays until both sides have ended. `first` goes upstream before anything else.
 pub(crate) async fn relay(
     down: (&mut ReadHalf<'_>, &mut WriteHalf<'_>),
-    up: (&mut ReadHalf<'_>, &mut WriteHalf<'_>),
+    up: (&mut stream::ReadHalf<'_>, &mut stream::WriteHalf<'_>),
     first: Option<Buffer>,
     buffers: &Rc<Buffers>,
     traffic: &Traffic,
@@ -57,6 +58,7 @@ pub(crate) async fn relay(
         async {
             if let Some(first) = first {
                 up_write.write_all(first.filled()).await?;
+                up_write.flush().await?;
                 traffic.received.set(first.filled().len() as u64);
                 traffic.moved.set(Instant::now());
             }
@@ -68,14 +70,14 @@ pub(crate) async fn relay(
         return End::Clean;
     }
     // Whoever is left must not take a broken stream for a whole one.
-    reset(up_read.as_ref());
+    up_read.reset();
     End::Reset
 }
 
 /// One direction. The end of the reader is passed on, and the other direction goes on.
 async fn one_way(
-    read: &mut ReadHalf<'_>,
-    write: &mut WriteHalf<'_>,
+    read: &mut impl Source,
+    write: &mut (impl AsyncWrite + Unpin),
     buffers: &Rc<Buffers>,
     (count, moved): (&Cell<u64>, &Cell<Instant>),
 ) -> io::Result<()> {
@@ -85,6 +87,7 @@ async fn one_way(
             return write.shutdown().await;
         }
         write.write_all(buffer.filled()).await?;
+        write.flush().await?;
         count.set(count.get() + buffer.filled().len() as u64);
         moved.set(Instant::now());
     }

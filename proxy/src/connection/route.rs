@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meshlet_routing::decide::{Dialled, Line, Outcome, Reason, Request, decide};
-use meshlet_routing::model::ConnectionPool;
+use meshlet_routing::model::{ConnectionPool, TlsOrigination};
 use meshlet_routing::table::{Cluster, Effects, RuleRef};
 
 use super::Client;
@@ -67,8 +67,8 @@ pub(crate) struct Answer {
 pub(crate) enum Target {
     /// To an endpoint of a cluster; the key is for a consistent hash.
     Cluster(Arc<Cluster>, Option<u64>),
-    /// To the address that was dialled.
-    Dialled,
+    /// To the address that was dialled, where the rule of a cluster that leads there may ask for TLS.
+    Dialled(Option<Arc<TlsOrigination>>),
 }
 
 impl Target {
@@ -76,7 +76,15 @@ impl Target {
     pub(crate) fn limits(&self) -> &ConnectionPool {
         match self {
             Self::Cluster(cluster, _) => &cluster.connection_pool,
-            Self::Dialled => &ConnectionPool::UNSET,
+            Self::Dialled(_) => &ConnectionPool::UNSET,
+        }
+    }
+
+    /// How TLS is spoken there, if it is.
+    pub(crate) fn tls(&self) -> Option<&Arc<TlsOrigination>> {
+        match self {
+            Self::Cluster(cluster, _) => cluster.tls.as_ref(),
+            Self::Dialled(tls) => tls.as_ref(),
         }
     }
 }
@@ -86,7 +94,7 @@ impl Plan {
     pub(crate) fn cluster(&self) -> &str {
         match &self.action {
             Action::Forward(Forward { target: Target::Cluster(cluster, _), .. }) => &cluster.name,
-            Action::Forward(Forward { target: Target::Dialled, .. }) => PASSTHROUGH_CLUSTER,
+            Action::Forward(Forward { target: Target::Dialled(_), .. }) => PASSTHROUGH_CLUSTER,
             Action::Answer(_) => "",
         }
     }
@@ -141,7 +149,7 @@ fn kept(delay: Option<Duration>, outcome: Outcome<'_>) -> Plan {
             reason: route.reason,
             action: Action::Forward(Forward {
                 target: match route.to_dialled {
-                    true => Target::Dialled,
+                    true => Target::Dialled(route.cluster.tls.clone()),
                     false => Target::Cluster(Arc::clone(route.cluster), route.key),
                 },
                 path: route.path,
@@ -154,7 +162,7 @@ fn kept(delay: Option<Duration>, outcome: Outcome<'_>) -> Plan {
             effects: None,
             response_lines: Vec::new(),
             reason,
-            action: Action::Forward(Forward { target: Target::Dialled, path: None, mirrors: Vec::new() }),
+            action: Action::Forward(Forward { target: Target::Dialled(None), path: None, mirrors: Vec::new() }),
         },
         Outcome::Respond(respond) => Plan {
             delay,

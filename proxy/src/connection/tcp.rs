@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use meshlet_routing::balance::{Permit, Picked, Resource};
 use meshlet_routing::decide::{Connection, ConnectionDecision, decide_connection};
-use meshlet_routing::model::{ConnectionPool, IdleTimeout};
+use meshlet_routing::model::{ConnectionPool, IdleTimeout, TlsOrigination};
 use meshlet_routing::table::Cluster;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
@@ -17,6 +17,7 @@ use super::failure::connect_reason;
 use super::flags::Flags;
 use super::relay::{Traffic, idle, relay};
 use super::report::{PASSTHROUGH_CLUSTER, Record};
+use super::tls::Peer;
 use super::upstreams::Upstreams;
 use super::{Client, Downstream, End, upstream};
 
@@ -27,8 +28,8 @@ const IDLE_LIMIT: Duration = Duration::from_secs(3600);
 enum Plan {
     /// To an endpoint of a cluster, chosen with this key.
     Cluster(Arc<Cluster>, Option<u64>, Option<IdleTimeout>),
-    /// Where the client dialled.
-    Dialled,
+    /// Where the client dialled, where the rule of a cluster that leads there may ask for TLS.
+    Dialled(Option<Arc<TlsOrigination>>),
     /// Nowhere: the connection ends so.
     Closed(Flags, End),
 }
@@ -44,7 +45,7 @@ impl Plan {
                 // What REGISTRY_ONLY refuses is over, not broken.
                 Self::Closed(Flags::named(reset.flag), if reset.rule.is_some() { End::Reset } else { End::Clean })
             }
-            ConnectionDecision::Passthrough(_) => Self::Dialled,
+            ConnectionDecision::Passthrough { tls, .. } => Self::Dialled(tls.cloned()),
         }
     }
 
@@ -52,7 +53,7 @@ impl Plan {
     fn name(&self) -> &str {
         match self {
             Self::Cluster(cluster, ..) => &cluster.name,
-            Self::Dialled => PASSTHROUGH_CLUSTER,
+            Self::Dialled(_) => PASSTHROUGH_CLUSTER,
             Self::Closed(..) => "",
         }
     }
@@ -60,15 +61,24 @@ impl Plan {
     fn limits(&self) -> &ConnectionPool {
         match self {
             Self::Cluster(cluster, ..) => &cluster.connection_pool,
-            Self::Dialled | Self::Closed(..) => &ConnectionPool::UNSET,
+            Self::Dialled(_) | Self::Closed(..) => &ConnectionPool::UNSET,
         }
+    }
+
+    fn peer(&self) -> Option<Peer> {
+        let tls = match self {
+            Self::Cluster(cluster, ..) => cluster.tls.as_ref(),
+            Self::Dialled(tls) => tls.as_ref(),
+            Self::Closed(..) => None,
+        };
+        tls.map(Peer::of_bytes)
     }
 
     fn idle_limit(&self) -> Option<Duration> {
         match self {
             Self::Cluster(_, _, Some(IdleTimeout::Never)) => None,
             Self::Cluster(_, _, Some(IdleTimeout::After(limit))) => Some(*limit),
-            Self::Cluster(_, _, None) | Self::Dialled | Self::Closed(..) => Some(IDLE_LIMIT),
+            Self::Cluster(_, _, None) | Self::Dialled(_) | Self::Closed(..) => Some(IDLE_LIMIT),
         }
     }
 }
@@ -100,7 +110,7 @@ pub(crate) async fn passthrough(
     write: &mut WriteHalf<'_>,
     first: Buffer,
 ) -> End {
-    carry_out(downstream, &Plan::Dialled, (read, write), Some(first)).await
+    carry_out(downstream, &Plan::Dialled(None), (read, write), Some(first)).await
 }
 
 async fn carry_out(
@@ -129,7 +139,7 @@ fn choose(downstream: &Downstream, plan: &Plan) -> Result<Chosen, (Flags, End)> 
     let Downstream { worker, pod, dialled, .. } = downstream;
     match plan {
         Plan::Closed(flags, end) => Err((*flags, *end)),
-        Plan::Dialled => {
+        Plan::Dialled(_) => {
             let address = SocketAddr::new(dialled.address, dialled.port);
             Ok(Chosen { address, _busy: None, _counted: None, _upstreams: None })
         }
@@ -160,7 +170,8 @@ async fn to(
 ) -> End {
     let (worker, client) = (&downstream.worker, &downstream.pod.client);
     record.upstream = Some(chosen.address);
-    let mut stream = match upstream::connect(&client.netns, worker.netns(), chosen.address, plan.limits()).await {
+    let (place, peer) = ((&client.netns, &**worker), plan.peer());
+    let mut stream = match upstream::connect(place, chosen.address, plan.limits(), peer.as_ref()).await {
         Ok(stream) => stream,
         Err(error) => {
             record.flags = Flags::UF;

@@ -6,14 +6,15 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use bytes::Buf as _;
+use bytes::Buf;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::tcp::ReadHalf;
 use tokio::sync::Notify;
 
 use super::buffer::{Buffer, Buffers, SIZE};
 use super::failure::Failure;
 use super::mirror::Mirrors;
+use super::stream::WriteHalf;
 use crate::protocol::http1::body::Body;
 use crate::protocol::http1::request::RequestHead;
 
@@ -141,7 +142,7 @@ impl Upload<'_> {
             if body.is_complete() {
                 self.complete(&incoming.buffer.filled()[self.request.length..at]);
             }
-            if let Err(error) = write.write_all_buf(&mut head.chain(&held[..used])).await {
+            if let Err(error) = send(write, head.chain(&held[..used])).await {
                 return Ok(Err(error));
             }
             if body.is_complete() || incoming.buffer.is_full() {
@@ -175,7 +176,7 @@ impl Upload<'_> {
             if body.is_complete() {
                 progress.complete();
             }
-            if let Err(error) = write.write_all(&buffer.filled()[..used]).await {
+            if let Err(error) = send(write, &buffer.filled()[..used]).await {
                 return Ok(Err(error));
             }
             buffer.consume(used);
@@ -188,6 +189,12 @@ impl Upload<'_> {
         self.progress.complete();
         self.mirrors.send(self.head, body);
     }
+}
+
+/// Sends bytes on, all of them.
+async fn send(write: &mut WriteHalf<'_>, mut bytes: impl Buf) -> io::Result<()> {
+    write.write_all_buf(&mut bytes).await?;
+    write.flush().await
 }
 
 /// Returns when the client is gone, which half a connection's end also means, as in Envoy. What it sends in the meantime

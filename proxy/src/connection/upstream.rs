@@ -12,10 +12,13 @@ use meshlet_routing::balance::Permit;
 use meshlet_routing::model::{ConnectionPool, IdleTimeout};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio::sync::Notify;
 
 use super::Netns;
+use super::stream::Stream;
+use super::tls::Peer;
+use super::worker::Worker;
 
 /// Istio's default for `connectTimeout`.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -27,7 +30,7 @@ const IDLE_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Upstream {
     /// The connection.
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     opened: Instant,
     requests: u32,
     /// How long it may be without a request; `None`: for ever.
@@ -37,7 +40,7 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     /// Nothing was sent yet.
-    pub(crate) fn new(stream: TcpStream, counted: Option<Guard>) -> Self {
+    pub(crate) fn new(stream: Stream, counted: Option<Guard>) -> Self {
         Self { stream, opened: Instant::now(), requests: 0, idle: Some(IDLE_LIMIT), _counted: counted }
     }
 
@@ -87,17 +90,17 @@ impl Drop for Guard {
     }
 }
 
-/// Connects to `address` as a process in `netns` would; `own` is the namespace this thread returns to.
+/// Connects to `address` as a process in `netns` would, on this worker's thread; with a `peer`, in TLS.
 pub(crate) async fn connect(
-    netns: &Netns,
-    own: BorrowedFd<'_>,
+    (netns, worker): (&Netns, &Worker),
     address: SocketAddr,
     limits: &ConnectionPool,
-) -> io::Result<TcpStream> {
+    peer: Option<&Peer>,
+) -> io::Result<Stream> {
     let socket = match netns {
         Netns::Current => open(address)?,
         Netns::Fd(netns) => {
-            let socket = inside(netns.as_fd(), own, || open(address))?;
+            let socket = inside(netns.as_fd(), worker.netns(), || open(address))?;
             // The hooks let it through by its mark, wherever the daemon's own cgroup is.
             socket.set_mark(meshlet_wire::OWN_MARK)?;
             socket
@@ -106,7 +109,16 @@ pub(crate) async fn connect(
     socket.set_tcp_nodelay(true)?;
     keep_alive(&socket, limits)?;
     let limit = limits.connect_timeout.unwrap_or(CONNECT_LIMIT);
-    let connecting = TcpSocket::from_std_stream(socket.into()).connect(address);
+    let connecting = async {
+        let stream = TcpSocket::from_std_stream(socket.into()).connect(address).await?;
+        match peer {
+            None => Ok(Stream::Plain(stream)),
+            Some(peer) => {
+                let secured = worker.tls.handshake(stream, peer, address.ip()).await?;
+                Ok(Stream::secured(secured, peer.clone()))
+            }
+        }
+    };
     tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
@@ -125,6 +137,7 @@ fn keep_alive(socket: &Socket, limits: &ConnectionPool) -> io::Result<()> {
     }
     SockRef::from(socket).set_tcp_keepalive(&probes)
 }
+
 fn open(address: SocketAddr) -> io::Result<Socket> {
     Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))
 }

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -16,7 +15,9 @@ use tokio::sync::Notify;
 use super::Netns;
 use super::failure::Failure;
 use super::pool::Pool;
+use super::tls::Peer;
 use super::upstream::{self, Guard, Upstream};
+use super::worker::Worker;
 
 /// How long an unused cluster is remembered.
 const MEMORY: Duration = Duration::from_secs(3600);
@@ -104,7 +105,8 @@ impl Upstreams {
         &self,
         address: SocketAddr,
         limits: &ConnectionPool,
-        (netns, own): (&Netns, BorrowedFd<'_>),
+        peer: Option<&Peer>,
+        place: (&Netns, &Worker),
     ) -> Result<Upstream, Failure> {
         let _pending = self.breakers.take(Resource::Pending, limits).ok_or(Failure::Overflow)?;
         let permit = loop {
@@ -115,13 +117,13 @@ impl Upstreams {
             if self.count(address).get() == 0 {
                 break self.breakers.take_anyway(Resource::Connections, limits);
             }
-            if let Some(kept) = self.pool.take(address, Instant::now()) {
+            if let Some(kept) = self.pool.take(address, peer, Instant::now()) {
                 return Ok(kept);
             }
             released.await;
         };
         let guard = limits.max_connections.map(|_| self.guard(address, permit));
-        let stream = upstream::connect(netns, own, address, limits).await.map_err(Failure::Connect)?;
+        let stream = upstream::connect(place, address, limits, peer).await.map_err(Failure::Connect)?;
         Ok(Upstream::new(stream, guard))
     }
 

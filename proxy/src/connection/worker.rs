@@ -20,6 +20,7 @@ use super::buffer::Buffers;
 use super::draw::Draw;
 use super::log::Log;
 use super::pod::Pod;
+use super::tls::Configs;
 
 /// Between two beats of a worker.
 const BEAT: Duration = Duration::from_millis(50);
@@ -63,6 +64,8 @@ pub(crate) struct Worker {
     pub(crate) log: Option<Log>,
     /// Counts the copies of requests that are under way, by its clones.
     pub(crate) copies: Rc<()>,
+    /// What handshakes with endpoints are made with.
+    pub(crate) tls: Configs,
     netns: OwnedFd,
 }
 
@@ -70,7 +73,7 @@ impl Worker {
     /// Before its first connection.
     pub(crate) fn new(resources: Resources) -> Rc<Self> {
         let Resources { netns, draw, log } = resources;
-        Rc::new(Self { buffers: Rc::default(), draw, log, copies: Rc::default(), netns })
+        Rc::new(Self { buffers: Rc::default(), draw, log, copies: Rc::default(), tls: Configs::default(), netns })
     }
 
     /// The network namespace that the thread lives in.

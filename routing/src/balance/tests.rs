@@ -37,6 +37,7 @@ fn cluster(load_balancer: LoadBalancer, count: usize) -> Cluster {
         locality: Arc::default(),
         connection_pool: Arc::default(),
         outlier_detection: None,
+        tls: None,
         original_destination: false,
         unresolved: false,
         service: ObjectRef { kind: Kind::Service, namespace: "default".into(), name: "a".into() },

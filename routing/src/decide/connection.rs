@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Dialled, Reason};
 use crate::hash_key;
-use crate::model::{IdleTimeout, OutboundTraffic, Protocol};
+use crate::model::{IdleTimeout, OutboundTraffic, Protocol, TlsOrigination};
 use crate::table::{Cluster, ConnectionRoute, RuleKind, RuleRef, Table, Target};
 
 /// One connection as far as rules can see it.
@@ -27,7 +27,12 @@ pub enum ConnectionDecision<'t> {
     /// It is closed.
     Reset(ResetConnection<'t>),
     /// It goes where the client dialled.
-    Passthrough(Reason),
+    Passthrough {
+        /// Why.
+        reason: Reason,
+        /// How TLS is spoken there, where a cluster leads there and its rule says so.
+        tls: Option<&'t Arc<TlsOrigination>>,
+    },
 }
 
 /// A connection that is relayed.
@@ -63,7 +68,7 @@ pub struct ResetConnection<'t> {
 #[must_use]
 pub fn decide_connection<'t>(table: &'t Table, connection: &Connection<'_>, draw: u32) -> ConnectionDecision<'t> {
     let unknown = |reason| match table.outbound() {
-        OutboundTraffic::AllowAny => ConnectionDecision::Passthrough(reason),
+        OutboundTraffic::AllowAny => ConnectionDecision::Passthrough { reason, tls: None },
         OutboundTraffic::RegistryOnly => ConnectionDecision::Reset(ResetConnection { rule: None, flag: "", reason }),
     };
     let route = match select_connection(table, connection) {
@@ -84,7 +89,8 @@ pub fn decide_connection<'t>(table: &'t Table, connection: &Connection<'_>, draw
     let service = table.filter_chains(connection.dialled).and_then(|chains| chains.service.as_ref());
     let own = service.is_some_and(|(name, ..)| *name == cluster.host);
     if cluster.original_destination || (cluster.unresolved && own) {
-        return ConnectionDecision::Passthrough(Reason::OriginalDestination);
+        let tls = cluster.tls.as_ref();
+        return ConnectionDecision::Passthrough { reason: Reason::OriginalDestination, tls };
     }
     if cluster.is_empty() {
         return reset("UH", if cluster.unresolved { Reason::UnresolvedName } else { Reason::NoHealthyEndpoint });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::cluster::{OutlierShown, PlaceShown, PoolShown};
+use super::cluster::{OutlierShown, PlaceShown, PoolShown, TlsShown};
 use super::policy::PolicyShown;
 use crate::decide::Request;
 use crate::enrol::Verdict;
@@ -156,6 +156,9 @@ pub struct Destination {
     pub outlier_detection: Option<OutlierShown>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_pool: Option<PoolShown>,
+    /// Where TLS is spoken to the endpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsShown>,
     /// Where the places of endpoints make a difference.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub locality: Vec<PlaceShown>,

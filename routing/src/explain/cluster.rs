@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::balance::layout::Group;
-use crate::model::{ConnectionPool, IdleTimeout, OutlierDetection};
+use crate::model::{ConnectionPool, IdleTimeout, OutlierDetection, Trust};
 use crate::table::Cluster;
 
 /// When an endpoint that fails is left alone.
@@ -92,6 +92,43 @@ impl PoolShown {
             max_connection_duration_ms: pool.max_connection_duration.map(millis),
         };
         (shown != Self::default()).then_some(shown)
+    }
+}
+
+/// How TLS is spoken to the endpoints.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "named after the DestinationRule's fields")]
+pub struct TlsShown {
+    pub mode: &'static str,
+    /// None: the name in the request's authority.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sni: Option<String>,
+    /// None: the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_certificates: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subject_alt_names: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub insecure_skip_verify: bool,
+}
+
+impl TlsShown {
+    pub(super) fn of(cluster: &Cluster) -> Option<Self> {
+        let origination = cluster.tls.as_ref()?;
+        let (ca_certificates, subject_alt_names) = match &origination.trust {
+            Trust::Anyone => (None, Vec::new()),
+            Trust::SignedBy { authorities, names } => {
+                (authorities.as_deref().map(str::to_owned), names.iter().map(ToString::to_string).collect())
+            }
+        };
+        Some(Self {
+            mode: "SIMPLE",
+            sni: origination.sni.as_deref().map(str::to_owned),
+            ca_certificates,
+            subject_alt_names,
+            insecure_skip_verify: origination.trust == Trust::Anyone,
+        })
     }
 }
 

@@ -69,7 +69,7 @@ impl Explanation {
         }
         let draw = u32::try_from(mix(seed) >> 32).unwrap_or(0);
         match decide_connection(table, connection, draw) {
-            ConnectionDecision::Passthrough(reason) => self.passes(reason.as_str(), "proxy"),
+            ConnectionDecision::Passthrough { reason, .. } => self.passes(reason.as_str(), "proxy"),
             ConnectionDecision::Reset(reset) => {
                 (self.verdict, self.reason) = ("reset", reset.reason.as_str());
                 self.response_flag = Some(reset.flag).filter(|flag| !flag.is_empty());

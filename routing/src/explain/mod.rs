@@ -27,7 +27,7 @@ pub use answer::{
 };
 pub use asked::{Asked, Unanswerable, Who, Written};
 pub use capture::Capture;
-pub use cluster::{OutlierShown, PlaceShown, PoolShown};
+pub use cluster::{OutlierShown, PlaceShown, PoolShown, TlsShown};
 pub use policy::{AbortShown, DelayShown, FaultShown, MirrorShown, PolicyShown, RetriesShown};
 pub use url::{Header, Url};
 
@@ -335,6 +335,7 @@ fn destinations(table: &Table, legs: &[Leg]) -> Vec<Destination> {
             load_balancer: cluster.map(|cluster| balancer(&cluster.load_balancer)),
             outlier_detection: cluster.and_then(|cluster| OutlierShown::of(cluster)),
             connection_pool: cluster.and_then(|cluster| PoolShown::of(&cluster.connection_pool)),
+            tls: cluster.and_then(|cluster| TlsShown::of(cluster)),
             locality: cluster.map(|cluster| PlaceShown::all(cluster)).unwrap_or_default(),
         }
     };

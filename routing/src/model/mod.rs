@@ -24,6 +24,7 @@ mod sidecar;
 mod string_match;
 mod subnet;
 mod template;
+mod tls_origination;
 mod traffic_policy;
 mod virtual_service;
 
@@ -53,6 +54,7 @@ pub use sidecar::{Import, ImportFrom, Sidecar};
 pub use string_match::{HeaderMatch, QueryMatch, StringMatch};
 pub use subnet::Subnet;
 pub use template::{Segment, Template, Variable};
+pub use tls_origination::{TlsOrigination, Trust, UpstreamTls};
 pub use traffic_policy::{PolicyDefaults, TrafficPolicy};
 pub use virtual_service::{Destination, Split, VirtualService};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ConnectionPool, LoadBalancing, LocalitySetting, OutlierDetection};
+use super::{ConnectionPool, LoadBalancing, LocalitySetting, OutlierDetection, UpstreamTls};
 
 /// A traffic policy block; `None` fields fall to the next level, then to defaults.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +13,8 @@ pub struct TrafficPolicy {
     pub connection_pool: Option<Arc<ConnectionPool>>,
     /// `outlierDetection`.
     pub outlier_detection: Option<Arc<OutlierDetection>>,
+    /// `tls`.
+    pub tls: Option<UpstreamTls>,
     /// `portLevelSettings`: each replaces the whole block for its service port.
     pub ports: Vec<(u16, TrafficPolicy)>,
 }

@@ -12,7 +12,7 @@ use super::virtual_host::VirtualHost;
 use crate::balance::layout::Layout;
 use crate::model::{
     ConnectionPool, Endpoint, HashKey, Hostname, Labels, LoadBalancer, LocalitySetting, ObjectRef, OutlierDetection,
-    PolicyDefaults, Protocol, Resolution, Service, ServicePort, Subset, Warmup,
+    PolicyDefaults, Protocol, Resolution, Service, ServicePort, Subset, TlsOrigination, Warmup,
 };
 
 /// What a destination names: one port of a service, or a part of its endpoints.
@@ -40,6 +40,8 @@ pub struct Cluster {
     pub connection_pool: Arc<ConnectionPool>,
     /// When an endpoint that fails is left alone; `None`: never.
     pub outlier_detection: Option<Arc<OutlierDetection>>,
+    /// How TLS is spoken to the endpoints; `None`: bytes go out as they came.
+    pub tls: Option<Arc<TlsOrigination>>,
     /// Headless, or PASSTHROUGH: endpoints are not chosen, the connection goes where the client dialled.
     pub original_destination: bool,
     /// The ready endpoints, in ascending order of address.
@@ -275,6 +277,7 @@ fn cluster(
             .unwrap_or_else(|| Arc::clone(&defaults.locality)),
         connection_pool: composed.connection_pool,
         outlier_detection: composed.outlier_detection,
+        tls: composed.tls,
         original_destination: composed.original_destination || service.resolution == Resolution::Dialled,
         endpoints: Arc::default(),
         selector: subset.map(|subset| Arc::new(subset.labels.clone())).unwrap_or_default(),

@@ -54,6 +54,8 @@ pub enum NeedsProxy {
     OutlierDetection,
     /// New endpoints get less at first.
     Warmup,
+    /// Endpoints are spoken to in TLS.
+    Tls,
     /// Endpoints are preferred by where they run.
     Locality,
     /// Endpoints have weights and do not take connections at random.
@@ -72,6 +74,7 @@ impl fmt::Display for NeedsProxy {
             Self::Limits => "its connections are counted or timed (connectionPool)",
             Self::OutlierDetection => "failing endpoints are left alone (outlierDetection)",
             Self::Warmup => "new endpoints get less at first (warmup)",
+            Self::Tls => "endpoints are spoken to in TLS (tls)",
             Self::Locality => "endpoints are preferred by where they run",
             Self::Weights => "endpoints have weights and do not take connections at random",
             Self::Shares => "its shares are too fine for a table of slots",
@@ -176,6 +179,9 @@ fn plain(cluster: &Cluster) -> Result<(), NeedsProxy> {
     }
     if cluster.warmup.is_some() {
         return Err(NeedsProxy::Warmup);
+    }
+    if cluster.tls.is_some() {
+        return Err(NeedsProxy::Tls);
     }
     if cluster.layout.groups() > 1 { Err(NeedsProxy::Locality) } else { Ok(()) }
 }

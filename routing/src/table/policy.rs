@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::{
     ConnectionPool, HashKey, IdleTimeout, LoadBalancer, LoadBalancing, LocalitySetting, OutlierDetection,
-    PolicyDefaults, TrafficPolicy, Warmup,
+    PolicyDefaults, TlsOrigination, TrafficPolicy, UpstreamTls, Warmup,
 };
 
 /// The blocks in force for a cluster.
@@ -16,6 +16,7 @@ pub(super) struct Composed {
     pub(super) locality: Option<Arc<LocalitySetting>>,
     pub(super) connection_pool: Arc<ConnectionPool>,
     pub(super) outlier_detection: Option<Arc<OutlierDetection>>,
+    pub(super) tls: Option<Arc<TlsOrigination>>,
     /// Endpoints are not chosen: the load balancer says so, here or for the whole host.
     pub(super) original_destination: bool,
 }
@@ -34,6 +35,7 @@ pub(super) fn compose(
     let load_balancing = block(base, subset, own, |policy| policy.load_balancer.as_ref());
     let connection_pool = block(base, subset, own, |policy| policy.connection_pool.as_ref());
     let outlier_detection = block(base, subset, own, |policy| policy.outlier_detection.as_ref());
+    let tls = block(base, subset, own, |policy| policy.tls.as_ref());
     let passes =
         |found: Option<&LoadBalancing>| found.is_some_and(|found| found.algorithm == LoadBalancer::Passthrough);
     Composed {
@@ -42,6 +44,7 @@ pub(super) fn compose(
         locality: load_balancing.and_then(|found| found.locality.clone()),
         connection_pool: connection_pool.or(defaults.connection_pool.as_ref()).cloned().unwrap_or_default(),
         outlier_detection: outlier_detection.or(defaults.outlier_detection.as_ref()).cloned(),
+        tls: tls.and_then(UpstreamTls::origination).cloned(),
         // Subset clusters take their type from the cluster of the whole host, so a subset cannot take this back.
         original_destination: passes(load_balancing) || passes(base.and_then(|base| base.load_balancer.as_ref())),
     }
@@ -98,7 +101,10 @@ pub(super) fn of_connections(top: Option<&TrafficPolicy>, subset: Option<&Traffi
 /// Whether the blocks for a port's whole host change anything about a request.
 pub(super) fn is_felt(top: Option<&TrafficPolicy>, port: u16) -> bool {
     for_port(top, port).is_some_and(|policy| {
-        policy.load_balancer.is_some() || policy.connection_pool.is_some() || policy.outlier_detection.is_some()
+        policy.load_balancer.is_some()
+            || policy.connection_pool.is_some()
+            || policy.outlier_detection.is_some()
+            || policy.tls.as_ref().and_then(UpstreamTls::origination).is_some()
     })
 }
 

@@ -1,6 +1,7 @@
 //! `tls` of a traffic policy: requests are sent as they came, so only what asks for that can be honoured.
 
 use super::fields::Fields;
+use crate::model::UpstreamTls;
 
 /// Fields that say how TLS is to be spoken: without it they mean nothing.
 const CREDENTIALS: [&str; 8] = [
@@ -14,7 +15,7 @@ const CREDENTIALS: [&str; 8] = [
     "caCrl",
 ];
 
-pub(super) fn read(fields: &Fields<'_>) {
+pub(super) fn read(fields: &Fields<'_>) -> UpstreamTls {
     for key in CREDENTIALS {
         fields.has(key);
     }
@@ -40,4 +41,5 @@ pub(super) fn read(fields: &Fields<'_>) {
         ),
     }
     fields.finish();
+    UpstreamTls::Plain
 }

@@ -49,13 +49,11 @@ fn sets_nothing(fields: &Fields<'_>) {
 
 fn blocks(fields: &Fields<'_>) -> TrafficPolicy {
     let detects = fields.has("outlierDetection");
-    if let Some(fields) = fields.object("tls") {
-        tls::read(&fields);
-    }
     TrafficPolicy {
         load_balancer: fields.object("loadBalancer").and_then(|fields| load_balancer::read(&fields, detects)),
         connection_pool: fields.object("connectionPool").map(|fields| connection_pool::read(&fields).into()),
         outlier_detection: fields.object("outlierDetection").map(|fields| outlier_detection::read(&fields).into()),
+        tls: fields.object("tls").map(|fields| tls::read(&fields)),
         ports: Vec::new(),
     }
 }

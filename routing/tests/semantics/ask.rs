@@ -164,7 +164,7 @@ pub(crate) fn relayed_from<T>(
 ) -> Option<T> {
     match decide_connection(table, &from(source, dialled, sni), 0) {
         ConnectionDecision::Route(route) => Some(see(&route)),
-        ConnectionDecision::Reset(_) | ConnectionDecision::Passthrough(_) => None,
+        ConnectionDecision::Reset(_) | ConnectionDecision::Passthrough { .. } => None,
     }
 }
 
@@ -176,6 +176,6 @@ fn word(decision: &ConnectionDecision<'_>) -> String {
     match decision {
         ConnectionDecision::Route(route) => route.cluster.name.to_string(),
         ConnectionDecision::Reset(reset) => format!("reset {}", reset.flag),
-        ConnectionDecision::Passthrough(reason) => format!("passthrough {}", reason.as_str()),
+        ConnectionDecision::Passthrough { reason, .. } => format!("passthrough {}", reason.as_str()),
     }
 }

@@ -47,7 +47,7 @@ fn plan(path: Option<&str>, response_lines: Vec<(&'static str, String)>, effects
     let path = path.map(str::to_owned);
     Plan {
         delay: None,
-        action: Action::Forward(Forward { target: Target::Dialled, path, mirrors: vec![] }),
+        action: Action::Forward(Forward { target: Target::Dialled(None), path, mirrors: vec![] }),
         rule: Some(Arc::new(rule)),
         effects: Some(Arc::new(effects)),
         response_lines,
