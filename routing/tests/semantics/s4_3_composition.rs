@@ -112,6 +112,7 @@ fn s4_3_given_any_block_that_is_felt_then_the_default_route_is_a_rules_work() {
         (pool(1), "DestinationRuleOnly"),
         (outlier(1), "DestinationRuleOnly"),
         ("loadBalancer: {simple: RANDOM}".to_owned(), "DestinationRuleOnly"),
+        ("tls: {mode: SIMPLE}".to_owned(), "DestinationRuleOnly"),
         ("tls: {mode: DISABLE}".to_owned(), "DefaultRoute"),
     ] {
         let table = table(&rule(&format!("{{host: web, trafficPolicy: {{{policy}}}}}")));

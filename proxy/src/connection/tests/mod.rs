@@ -11,6 +11,8 @@ mod mirrors;
 mod opaque;
 mod policy;
 mod tcp;
+mod tls;
+mod tls_server;
 mod tries;
 
 use std::io::{ErrorKind, Read as _, Write as _};
