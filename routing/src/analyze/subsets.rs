@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::input::Input;
 use super::sight::Sight;
 use super::{Findings, Level, code};
-use crate::model::{DestinationRule, Endpoint, HostPattern, Hostname, HttpRule, Service, Split, Subset};
+use crate::model::{DestinationRule, HostPattern, Hostname, HttpRule, Labels, Service, Split, Subset};
 
 pub(super) fn find(sight: &Sight<'_>, findings: &mut Findings) {
     let input = sight.input();
@@ -76,7 +76,9 @@ fn empty(
     if endpoints.peek().is_none() {
         return;
     }
-    if endpoints.any(|endpoint| selects(subset, endpoint)) {
+    // Whatever a name comes to has its labels.
+    let mut names = services.iter().flat_map(|service| &service.ports).flat_map(|port| port.names.iter());
+    if endpoints.any(|endpoint| selects(subset, &endpoint.labels)) || names.any(|name| selects(subset, &name.labels)) {
         return;
     }
     let labels: Vec<String> = subset.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -92,6 +94,6 @@ fn empty(
     }
 }
 
-fn selects(subset: &Subset, endpoint: &Endpoint) -> bool {
-    subset.labels.iter().all(|(key, value)| endpoint.labels.get(key) == Some(value))
+fn selects(subset: &Subset, labels: &Labels) -> bool {
+    subset.labels.iter().all(|(key, value)| labels.get(key) == Some(value))
 }

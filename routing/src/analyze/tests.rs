@@ -327,6 +327,23 @@ fn given_subsets_for_the_mesh_alone_when_a_gateway_routes_to_the_host_then_they_
 }
 
 #[test]
+fn given_a_subset_that_a_name_alone_has_the_labels_of_then_it_is_not_empty() {
+    let entry = object(
+        "ServiceEntry",
+        "e",
+        "shop",
+        "{hosts: [api.example.com], addresses: [192.0.2.1], ports: [{number: 8080, name: http, protocol: HTTP}], resolution: DNS, endpoints: [{address: 10.9.0.1, labels: {site: a}}, {address: b.example.com, labels: {site: b}}]}",
+    );
+    let rule = |site: &str| {
+        destination_rule("e", &format!("{{host: api.example.com, subsets: [{{name: b, labels: {{site: {site}}}}}]}}"))
+    };
+    let route = to("{host: api.example.com, subset: b}");
+    check(&format!("{entry}{route}{}", rule("b")), &[]);
+    let empty = "error MSH0173 DestinationRule shop/e: spec.subsets[0].labels";
+    check(&format!("{entry}{route}{}", rule("c")), &[empty]);
+}
+
+#[test]
 fn given_a_subset_that_selects_nothing_then_it_is_an_error_only_where_a_route_leads_there() {
     let rule =
         |labels: &str| destination_rule("web", &format!("{{host: web, subsets: [{{name: v1, labels: {labels}}}]}}"));
