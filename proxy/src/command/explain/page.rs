@@ -9,6 +9,10 @@ const YES: &str = "✔";
 const NO: &str = "✘";
 const ASIDE: &str = "–";
 
+/// An answer does not say where it comes from, so that this has to serve both.
+const UNRESOLVED: &str = "its endpoints are DNS names that are not known to come to an address: files alone resolve none (ask the daemon, \
+                          without -f), and the daemon's log says what its nameservers answered";
+
 /// How much is printed, and how.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Style {
@@ -103,6 +107,9 @@ impl Page {
         };
         let (verdict, reason, path) = (&answer.verdict, &answer.reason, &answer.path);
         self.line("VERDICT", sign, &format!("{verdict}: {sentence} ({reason}, path {path})"));
+        if reason == "UnresolvedName" {
+            self.line("", ASIDE, UNRESOLVED);
+        }
     }
 
     fn client(&mut self, answer: &Answer) {

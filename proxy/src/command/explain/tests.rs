@@ -88,6 +88,10 @@ fn given_answers_of_the_proxys_own_then_they_are_shown() {
     let shown_refusal = shown(&base("respond", refused), false);
     assert!(shown_refusal.contains("RULE        ✘  VirtualService a/b  none of its rules takes the request\n"));
     assert!(shown_refusal.contains("ANSWER      ✘  404 NR \"no\"\n"), "{shown_refusal}");
+    let unresolved =
+        json!({"reason": "UnresolvedName", "response": {"status": 503, "flag": "UH", "headers": [], "body": ""}});
+    let shown_unresolved = shown(&base("respond", unresolved), false);
+    assert!(shown_unresolved.contains("files alone resolve none (ask the daemon, without -f)"), "{shown_unresolved}");
 }
 
 #[test]
