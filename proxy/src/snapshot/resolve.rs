@@ -133,6 +133,9 @@ async fn follow(name: Box<str>, asking: Arc<Asking>) {
             Ok(Answer { addresses, ttl }) => {
                 // No address is an answer as well: Envoy's clusters are empty then
                 // (envoyproxy/envoy source/extensions/network/dns_resolver/cares/dns_impl.cc, isResponseWithNoRecords).
+                if failures > 0 && !addresses.is_empty() {
+                    tracing::info!(name = %name, "resolves again");
+                }
                 failures = if addresses.is_empty() { failures + 1 } else { 0 };
                 if addresses.is_empty() && failures == 1 {
                     tracing::warn!(name = %name, "no such name, or no IPv4 address: its endpoints have none");

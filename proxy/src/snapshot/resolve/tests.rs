@@ -8,10 +8,13 @@ use std::sync::Mutex;
 use hickory_resolver::proto::op::{Message, ResponseCode};
 use hickory_resolver::proto::rr::rdata::A;
 use hickory_resolver::proto::rr::{RData, Record};
+use meshlet_routing::inventory::Change;
+use meshlet_routing::model::{Hostname, MeshConfig};
 use tempfile::TempDir;
 use tokio::net::UdpSocket;
 
 use super::*;
+use crate::snapshot::read::Files;
 
 const HASTE: Pace = Pace {
     least: Duration::from_millis(1),
@@ -192,6 +195,28 @@ async fn given_another_resolv_conf_then_its_nameserver_is_asked() {
     second.say("a.test.", Says::Addresses(&[[10, 0, 0, 3]]));
     write(folder.path(), &second, "", 3);
     assert_eq!(next(&mut resolver).await, "a.test [10.0.0.3]");
+}
+
+#[tokio::test]
+async fn given_an_entry_in_a_file_then_its_names_are_wanted_and_what_they_come_to_are_endpoints() {
+    let (nameserver, folder, mut resolver) = asking("").await;
+    nameserver.say("a.test.", Says::Addresses(&[[10, 0, 0, 2], [10, 0, 0, 1]]));
+    let path = folder.path().join("entry.yaml");
+    let text = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: a, namespace: shop}, \
+                spec: {hosts: [A.test], resolution: DNS, ports: [{number: 80, name: http, protocol: HTTP}]}}";
+    std::fs::write(&path, text).expect("a file");
+    let mut files = Files::new(MeshConfig::default(), vec![path.clone()]);
+    files.read().expect("something new");
+    resolver.want(files.names());
+    resolver.ready().await;
+    let change = files.resolved(&resolver.told());
+    assert_eq!(change, Change { endpoints: [Hostname::new("a.test")].into(), ..Change::default() });
+    let found: Vec<String> =
+        files.world().services[0].ports[0].endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect();
+    assert_eq!(found, ["10.0.0.1:80", "10.0.0.2:80"]);
+    std::fs::write(&path, "").expect("a file");
+    files.read().expect("something new");
+    assert_eq!(files.names().count(), 0);
 }
 
 #[test]
