@@ -8,6 +8,7 @@ use meshlet_routing::model::Variable;
 
 use super::Downstream;
 use super::edits::Answered;
+use super::flags::Flags;
 use super::timestamp::Timestamp;
 
 /// What is known of one request beside its headers.
@@ -60,10 +61,11 @@ impl Variables<'_> {
             Variable::UpstreamRemotePort => upstream.map(|address| address.port().to_string()),
             Variable::UpstreamCluster => Some(self.cluster.to_owned()),
             Variable::RouteName => Some(self.route.to_owned()),
-            Variable::ResponseCode => self.answered.map(|answered| answered.status.to_string()),
+            // Before there is an answer Envoy writes these (envoy source/common/formatter/stream_info_formatter.cc).
+            Variable::ResponseCode => Some(self.answered.map_or(0, |answered| answered.status).to_string()),
             Variable::Hostname => Some(pod.client.pod.to_string()),
             Variable::ResponseCodeDetails => self.answered.map(|answered| answered.details.to_owned()),
-            Variable::ResponseFlags => self.answered.map(|answered| answered.flags.to_string()),
+            Variable::ResponseFlags => Some(self.answered.map_or(Flags::NONE, |answered| answered.flags).to_string()),
         }
     }
 }

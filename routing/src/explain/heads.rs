@@ -26,8 +26,8 @@ type Lines<'r> = Vec<(Cow<'r, str>, Cow<'r, [u8]>)>;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Request,
-    /// With the status.
-    Response(u16),
+    /// With the status and Envoy's flag.
+    Response(u16, &'static str),
 }
 
 impl Heads<'_> {
@@ -65,7 +65,7 @@ impl Heads<'_> {
         let own = respond.headers.iter().map(|(name, value)| (Cow::from(*name), Cow::from(value.as_bytes())));
         let mut lines: Lines<'_> = own.collect();
         for list in respond.effects.iter().flat_map(|effects| &effects.response) {
-            self.edit(Side::Response(respond.status), &mut lines, list);
+            self.edit(Side::Response(respond.status, respond.flag), &mut lines, list);
         }
         for (name, value) in &respond.response_lines {
             lines.retain(|(found, _)| found != name);
@@ -101,11 +101,11 @@ impl Heads<'_> {
             (":authority" | "host", _) => Some(self.request.authority.as_bytes().to_vec()),
             (":scheme", _) => Some(b"http".to_vec()),
             (name, Side::Request) => line(lines, name),
-            (name, Side::Response(_)) => line(&self.received(), name),
+            (name, Side::Response(..)) => line(&self.received(), name),
         };
         let response = |name: &str| match side {
             Side::Request => None,
-            Side::Response(_) => line(lines, name),
+            Side::Response(..) => line(lines, name),
         };
         let text = match (variable, side) {
             (Variable::RequestHeader { name, alternative }, _) => {
@@ -115,7 +115,19 @@ impl Heads<'_> {
                 return response(name).or_else(|| response(alternative.as_deref()?));
             }
             (Variable::Nothing(_), _) => return None,
-            (Variable::ResponseCode, Side::Response(status)) => status.to_string(),
+            (Variable::ResponseCode, Side::Response(status, _)) => status.to_string(),
+            (Variable::ResponseFlags, Side::Response(_, flag)) => flag.to_owned(),
+            // What is known of the answer when the request is edited: nothing, but for how Envoy writes that.
+            (Variable::ResponseCode, Side::Request) => "0".to_owned(),
+            (Variable::ResponseFlags, Side::Request) => "-".to_owned(),
+            (Variable::UpstreamRequestAttemptCount, Side::Request) => "1".to_owned(),
+            (
+                Variable::ResponseCodeDetails
+                | Variable::UpstreamHost
+                | Variable::UpstreamHostWithoutPort
+                | Variable::UpstreamRemotePort,
+                Side::Request,
+            ) => return None,
             (Variable::Protocol, _) => "HTTP/1.1".to_owned(),
             (Variable::RouteName, _) => self.route.to_owned(),
             (Variable::UpstreamCluster, _) => self.cluster.to_owned(),

@@ -245,7 +245,7 @@ fn given_rewrites_and_operations_on_headers_then_the_request_is_shown_as_it_is_s
         "{hosts: [web], http: [
           {name: edit, match: [{uri: {prefix: /a}}], rewrite: {uri: /v2, authority: other.example}, headers: {request: {
              remove: [x-gone, x-never], set: {x-kept: new, x-path: '%REQ(:path)%', x-route: '%ROUTE_NAME%'},
-             add: {x-more: '2', x-later: '%START_TIME%'}}},
+             add: {x-more: '2', x-later: '%START_TIME%', x-now: '%UPSTREAM_REQUEST_ATTEMPT_COUNT% %RESPONSE_CODE%%RESPONSE_FLAGS%', x-not: '%UPSTREAM_HOST%'}}},
            route: [{destination: {host: web}}]}]}",
     );
     let headers: [(&str, &[u8]); 4] = [("x-gone", b"1"), ("x-kept", b"old"), ("x-more", b"1"), ("x-same", b"1")];
@@ -261,6 +261,7 @@ fn given_rewrites_and_operations_on_headers_then_the_request_is_shown_as_it_is_s
             ("x-route", Some("edit")),
             ("x-later", Some("%START_TIME%")),
             ("x-more", Some("2")),
+            ("x-now", Some("1 0-")),
             ("x-envoy-original-host", Some("web")),
             ("x-envoy-original-path", Some("/a?b")),
             ("x-gone", None),
@@ -275,11 +276,11 @@ fn given_an_answer_of_the_proxys_own_then_operations_on_responses_are_done_to_it
         "web",
         "{hosts: [web], http: [
           {name: gone, directResponse: {status: 410}, headers: {response: {
-             set: {x-said: '%RESPONSE_CODE% to %REQ(x-user)%', x-route: '%ROUTE_NAME%'}, add: {x-more: '%RESP(x-none)%'}}}}]}",
+             set: {x-said: '%RESPONSE_CODE% %RESPONSE_FLAGS% to %REQ(x-user)%', x-route: '%ROUTE_NAME%'}, add: {x-more: '%RESP(x-none)%'}}}}]}",
     );
     let response = ask(&rule, &[("x-user", b"alice")]).response.expect("a response");
     let shown: Vec<(&str, &str)> = response.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-    assert_eq!(shown, [("x-route", "gone"), ("x-said", "410 to alice")]);
+    assert_eq!(shown, [("x-route", "gone"), ("x-said", "410 - to alice")]);
 }
 
 const DB: &str = "---

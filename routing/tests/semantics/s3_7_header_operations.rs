@@ -155,10 +155,27 @@ fn s3_7_given_a_value_that_is_empty_then_the_operation_does_nothing() {
 #[test]
 fn s3_7_given_every_variable_that_is_supported_then_it_is_known() {
     for (word, _) in Variable::WORDS {
-        assert!(faults(&ruled(&format!("request: {{set: {{a: '%{word}%'}}}}"), "", false)).is_empty(), "{word}");
+        assert!(faults(&ruled(&format!("response: {{set: {{a: '%{word}%'}}}}"), "", false)).is_empty(), "{word}");
     }
     for word in ["REQ(a)", "REQ(:path)", "REQ(a?b)", "RESP(a)"] {
         assert!(faults(&ruled(&format!("response: {{set: {{a: '%{word}%'}}}}"), "", false)).is_empty(), "{word}");
+    }
+}
+
+#[test]
+fn s3_7_given_a_variable_that_only_an_answer_has_then_it_is_warned_of_in_requests() {
+    const LATER: [&str; 6] = [
+        "UPSTREAM_HOST",
+        "UPSTREAM_REMOTE_ADDRESS",
+        "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT",
+        "UPSTREAM_REMOTE_PORT",
+        "RESPONSE_CODE_DETAILS",
+        "RESP(a)",
+    ];
+    for word in Variable::WORDS.iter().map(|(word, _)| *word).chain(["REQ(a)", "RESP(a)"]) {
+        let text = ruled(&format!("request: {{set: {{a: '%{word}%'}}}}"), "", false);
+        let (errors, faults) = (errors(&text), faults(&text));
+        assert_eq!((errors.len(), faults.len()), (0, usize::from(LATER.contains(&word))), "{word} {faults:?}");
     }
 }
 

@@ -110,6 +110,8 @@ fn given_operations_on_request_headers_then_they_see_what_the_client_sent() {
         ("x-route", "%ROUTE_NAME%"),
         ("x-nothing", "%REQ(x-absent)%"),
         ("x-try", "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
+        ("x-answer", "%RESPONSE_CODE% %RESPONSE_FLAGS%"),
+        ("x-later", "%RESPONSE_CODE_DETAILS%%UPSTREAM_HOST%%RESP(x-user)%"),
     ];
     let edits = [list(&[], &set, &[("x-user", "%REQ(x-user)%")])];
     let effects = Effects { request: edits.into(), authority: Some("web".into()), ..Effects::default() };
@@ -124,6 +126,7 @@ fn given_operations_on_request_headers_then_they_see_what_the_client_sent() {
             "x-peer: 10.1.0.5",
             "x-route: canary",
             "x-try: 1",
+            "x-answer: 0 -",
             "x-user: alice",
             "x-envoy-original-host: shop:80",
             "x-envoy-original-path: /old/a?b",

@@ -51,6 +51,9 @@ fn edits<'v>(fields: &Fields<'v>, mut authorities: Option<&mut Vec<(String, &'v 
                 continue;
             };
             let template = template(&path, text, fields.report());
+            if authorities.is_some() {
+                template.iter().for_each(|template| known_in_requests(&path, template, fields.report()));
+            }
             if let Some(authorities) = authorities.as_deref_mut().filter(|_| is_authority(name)) {
                 authorities.push((path, text));
             } else if is_name(&path, name, fields.report()) {
@@ -119,4 +122,21 @@ fn template(path: &str, text: &str, report: &Report<'_>) -> Option<Template> {
         }
     }
     Some(template)
+}
+
+/// Operations on requests come before an endpoint is chosen and anything is answered.
+fn known_in_requests(path: &str, template: &Template, report: &Report<'_>) {
+    for segment in &template.0 {
+        if let Segment::Variable(
+            variable @ (Variable::ResponseHeader { .. }
+            | Variable::ResponseCodeDetails
+            | Variable::UpstreamHost
+            | Variable::UpstreamHostWithoutPort
+            | Variable::UpstreamRemotePort),
+        ) = segment
+        {
+            let problem = format!("%{variable}% stands for nothing in a request: it is known when there is an answer");
+            report.warn(path, problem, "write it under headers.response");
+        }
+    }
 }
