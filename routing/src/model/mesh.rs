@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ExportTo, PolicyDefaults};
+use super::{ExportTo, PolicyDefaults, RetryPolicy};
 
 /// What holds for the whole mesh.
 #[derive(Debug, Clone)]
@@ -17,8 +17,10 @@ pub struct MeshConfig {
     pub destination_rules: DefaultExport,
     /// `defaultServiceExportTo`, for Services and ServiceEntries.
     pub services: DefaultExport,
-    /// `defaultTrafficPolicy` and `localityLbSetting`.
+    /// `defaultTrafficPolicy`, `localityLbSetting` and `connectTimeout`.
     pub policy: PolicyDefaults,
+    /// `defaultHttpRetryPolicy`: of routes that have none, and of services without any rule.
+    pub retries: RetryPolicy,
 }
 
 impl Default for MeshConfig {
@@ -30,6 +32,7 @@ impl Default for MeshConfig {
             destination_rules: DefaultExport::default(),
             services: DefaultExport::default(),
             policy: PolicyDefaults::default(),
+            retries: RetryPolicy::default(),
         }
     }
 }

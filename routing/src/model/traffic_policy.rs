@@ -1,6 +1,7 @@
 //! The parts of a DestinationRule's `trafficPolicy` that are honoured.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{ConnectionPool, LoadBalancing, LocalitySetting, OutlierDetection, UpstreamTls};
 
@@ -27,7 +28,7 @@ impl TrafficPolicy {
     }
 }
 
-/// What the mesh's configuration adds to every cluster: `defaultTrafficPolicy` and `localityLbSetting`.
+/// What the mesh's configuration adds to every cluster: `defaultTrafficPolicy`, `localityLbSetting` and `connectTimeout`.
 #[derive(Debug, Clone, Default)]
 pub struct PolicyDefaults {
     /// In force where no DestinationRule has a `connectionPool`.
@@ -37,4 +38,6 @@ pub struct PolicyDefaults {
     /// In force where neither a DestinationRule nor the service says anything; near endpoints first unless it is switched
     /// off.
     pub locality: Arc<LocalitySetting>,
+    /// In force where no `connectionPool` has one.
+    pub connect_timeout: Option<Duration>,
 }

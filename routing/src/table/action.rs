@@ -81,9 +81,10 @@ impl Forward {
             keys.extend(key.filter(|key| !keys.contains(key)));
         }
         let (sole, hashed) = (matches!(split, Split::Sole(_)), !keys.is_empty());
+        let retries = clusters.default_retries();
         let targets = Targets::new(split, |destination| {
             let target = clusters.target(&destination.host, number(destination), destination.subset.as_deref());
-            let effects = Effects::of_destination(rule, destination, sole, hashed);
+            let effects = Effects::of_destination(rule, destination, sole, retries, hashed);
             (number(destination), target, Arc::new(effects))
         });
         let mirrors = rule.mirrors.iter().map(|mirror| MirrorLeg::new(clusters, mirror, port)).collect();

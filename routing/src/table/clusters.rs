@@ -12,7 +12,7 @@ use super::virtual_host::VirtualHost;
 use crate::balance::layout::Layout;
 use crate::model::{
     ConnectionPool, Endpoint, HashKey, Hostname, Labels, LoadBalancer, LocalitySetting, ObjectRef, OutlierDetection,
-    PolicyDefaults, Protocol, Resolution, Service, ServicePort, Subset, TlsOrigination, Warmup,
+    PolicyDefaults, Protocol, Resolution, RetryPolicy, Service, ServicePort, Subset, TlsOrigination, Warmup,
 };
 
 /// What a destination names: one port of a service, or a part of its endpoints.
@@ -228,6 +228,11 @@ impl<'v, 'w> Clusters<'v, 'w> {
         let policy =
             self.policies.entry(host.clone()).or_insert_with(|| Arc::new(self.view.policy(host, &service.namespace)));
         Some(Arc::clone(policy))
+    }
+
+    /// How requests of routes are tried again that do not say it.
+    pub(super) fn default_retries(&self) -> &'v RetryPolicy {
+        &self.view.mesh.retries
     }
 
     fn build(&mut self, host: &Hostname, port: u16, subset: Option<&str>) -> Target {

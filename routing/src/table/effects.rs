@@ -23,25 +23,32 @@ pub struct Effects {
 }
 
 impl Default for Effects {
-    /// Those of a default route that hashes nothing.
+    /// Those of a default route that hashes nothing, in a mesh that says nothing about retries.
     fn default() -> Self {
-        Self::of_default(false)
+        Self::of_default(&RetryPolicy::default(), false)
     }
 }
 
 impl Effects {
     /// Those of a service's default route. Whether the route hashes requests decides where further tries go.
-    pub(super) fn of_default(hashed: bool) -> Self {
-        Self::retrying(RetryPolicy::default(), hashed)
+    pub(super) fn of_default(retries: &RetryPolicy, hashed: bool) -> Self {
+        Self::retrying(retries.clone(), hashed)
     }
 
-    /// Of a rule on its way to one of its destinations, which may be the sole one.
+    /// Of a rule on its way to one of its destinations, which may be the sole one. A rule without `retries` has those of the
+    /// mesh, taken whole.
     ///
     /// With a sole destination Istio writes one list, the route's operations first: for `set` the destination wins. With
     /// several the destination's list runs first and the route's last: for `set` the route wins. Host is the route's to
     /// rewrite in both cases (istio/istio@86c9f01 pilot/pkg/networking/core/route/route.go, processDestination and
     /// processWeightedDestination; envoy source/common/router/config_impl.cc, WeightedClusterEntry::finalizeRequestHeaders).
-    pub(super) fn of_destination(rule: &HttpRule, destination: &Destination, sole: bool, hashed: bool) -> Self {
+    pub(super) fn of_destination(
+        rule: &HttpRule,
+        destination: &Destination,
+        sole: bool,
+        retries: &RetryPolicy,
+        hashed: bool,
+    ) -> Self {
         let (route, own) = (&rule.headers, &destination.headers);
         let lists = |route: &HeaderEdits, own: &HeaderEdits| {
             let lists = if sole { vec![joined(route, own)] } else { vec![own.clone(), route.clone()] };
@@ -53,7 +60,7 @@ impl Effects {
             response: lists(&route.response, &own.response),
             authority: authorities.into_iter().flatten().next().cloned(),
             timeout: rule.timeout,
-            ..Self::retrying(rule.retries.clone().unwrap_or_default(), hashed)
+            ..Self::retrying(rule.retries.as_ref().unwrap_or(retries).clone(), hashed)
         }
     }
 

@@ -38,11 +38,15 @@ pub(super) fn compose(
     let tls = block(base, subset, own, |policy| policy.tls.as_ref());
     let passes =
         |found: Option<&LoadBalancing>| found.is_some_and(|found| found.algorithm == LoadBalancer::Passthrough);
+    let mut connection_pool = connection_pool.or(defaults.connection_pool.as_ref()).cloned().unwrap_or_default();
+    if connection_pool.connect_timeout.is_none() && defaults.connect_timeout.is_some() {
+        Arc::make_mut(&mut connection_pool).connect_timeout = defaults.connect_timeout;
+    }
     Composed {
         load_balancer: load_balancing.map_or(LoadBalancer::LeastRequest, |found| found.algorithm.clone()),
         warmup: load_balancing.and_then(|found| found.warmup),
         locality: load_balancing.and_then(|found| found.locality.clone()),
-        connection_pool: connection_pool.or(defaults.connection_pool.as_ref()).cloned().unwrap_or_default(),
+        connection_pool,
         outlier_detection: outlier_detection.or(defaults.outlier_detection.as_ref()).cloned(),
         tls: tls.and_then(UpstreamTls::origination).cloned(),
         // Subset clusters take their type from the cluster of the whole host, so a subset cannot take this back.

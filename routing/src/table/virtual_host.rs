@@ -207,7 +207,7 @@ fn default_route(clusters: &mut Clusters<'_, '_>, service: &Service, port: &Serv
     };
     let target = clusters.target(&service.host, port.number, None);
     let keys: Vec<HashKey> = clusters.hash_key(&service.host, port.number, true, None).into_iter().collect();
-    let effects = Arc::new(Effects::of_default(!keys.is_empty()));
+    let effects = Arc::new(Effects::of_default(clusters.default_retries(), !keys.is_empty()));
     let targets = Targets::sole(service.host.clone(), port.number, target, effects);
     let route = Route {
         rule: Arc::new(RuleRef {

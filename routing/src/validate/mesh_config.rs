@@ -1,18 +1,18 @@
 //! Istio's mesh config. What has nothing to do with the route of a request is left alone; what has, and is not honoured, is
 //! reported.
 
+use super::duration::whole_millis;
 use super::fields::{Fields, Report};
+use super::http::retries;
 use super::{connection_pool, locality, outlier_detection};
 use crate::fault::Fault;
 use crate::manifest::Manifest;
 use crate::model::{DefaultExport, MeshConfig, OutboundTraffic, PolicyDefaults};
 
 /// Keys that change what happens to a mesh client's request and that are not honoured.
-const NOT_HONOURED: [&str; 16] = [
+const NOT_HONOURED: [&str; 14] = [
     "caCertificates",
-    "connectTimeout",
     "defaultConfig",
-    "defaultHttpRetryPolicy",
     "discoverySelectors",
     "enableAutoMtls",
     "h2UpgradePolicy",
@@ -82,6 +82,7 @@ fn read(fields: &Fields<'_>) -> MeshConfig {
         destination_rules: export(fields, "defaultDestinationRuleExportTo"),
         services: export(fields, "defaultServiceExportTo"),
         policy: policy(fields),
+        retries: fields.object("defaultHttpRetryPolicy").map(|retries| retries::policy(&retries)).unwrap_or_default(),
     };
     fields.not_honoured(&NOT_HONOURED);
     let others: Vec<&str> = OTHERS.into_iter().filter(|key| fields.has(key)).collect();
@@ -120,7 +121,8 @@ fn export(fields: &Fields<'_>, key: &'static str) -> DefaultExport {
 /// Of `defaultTrafficPolicy` Istio takes two blocks (istio/istio@86c9f01 pilot/pkg/networking/core/cluster_traffic_policy.go,
 /// applyDefaultTrafficPolicy).
 fn policy(fields: &Fields<'_>) -> PolicyDefaults {
-    let mut defaults = PolicyDefaults::default();
+    let mut defaults =
+        PolicyDefaults { connect_timeout: whole_millis(fields, "connectTimeout"), ..PolicyDefaults::default() };
     if let Some(policy) = fields.object("defaultTrafficPolicy") {
         defaults.connection_pool = policy.object("connectionPool").map(|pool| connection_pool::read(&pool).into());
         let detection = policy.object("outlierDetection");

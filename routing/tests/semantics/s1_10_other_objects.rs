@@ -205,6 +205,61 @@ fn s1_10_given_a_headless_service_then_its_pods_addresses_are_captured_where_a_r
     assert_eq!(ruled, ["10.1.0.5:80"]);
 }
 
+/// Further tries, the words they are for, and the connect timeout of the destination, of a request to `web`.
+fn tries(mesh: &str, text: &str) -> (u32, String, Option<u64>) {
+    let table = table_in(mesh, text, "shop");
+    let Outcome::Route(route) = decided(&table, "10.96.0.1:80", &get("web", "/"), 0).outcome else {
+        panic!("no route")
+    };
+    let retries = &route.effects.retries;
+    let words: Vec<&str> = retries.on.conditions.iter().map(|condition| condition.as_str()).collect();
+    let timeout = route.cluster.connection_pool.connect_timeout.map(|limit| limit.as_secs());
+    (retries.attempts, words.join(","), timeout)
+}
+
+#[test]
+fn s1_10_given_a_retry_policy_of_the_mesh_then_it_is_for_routes_that_have_none_and_for_services_without_rules() {
+    let default = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
+    let rule = |retries: &str| {
+        let rule = format!("{{hosts: [web], http: [{{{retries} route: [{{destination: {{host: web}}}}]}}]}}");
+        shop() + &istio("VirtualService", "shop", "r", &rule)
+    };
+    for (mesh, text, attempts, words) in [
+        ("{}", shop(), 2, default),
+        ("{defaultHttpRetryPolicy: {attempts: 5, retryOn: 'gateway-error,reset'}}", shop(), 5, "gateway-error,reset"),
+        ("{defaultHttpRetryPolicy: {attempts: 5, retryOn: reset}}", rule(""), 5, "reset"),
+        ("{defaultHttpRetryPolicy: {attempts: 5}}", rule(""), 5, default),
+        ("{defaultHttpRetryPolicy: {attempts: 0}}", rule(""), 0, default),
+        // A route's own is taken whole: what it leaves out is Istio's default, not the mesh's.
+        ("{defaultHttpRetryPolicy: {attempts: 5, retryOn: reset}}", rule("retries: {attempts: 1},"), 1, default),
+        ("{defaultHttpRetryPolicy: {attempts: 5, retryOn: reset}}", rule("retries: {attempts: 0},"), 0, default),
+    ] {
+        let (found, found_words, _) = tries(mesh, &text);
+        assert_eq!((found, &*found_words), (attempts, words), "{mesh} {text}");
+    }
+}
+
+#[test]
+fn s1_10_given_a_connect_timeout_of_the_mesh_then_it_is_for_destinations_whose_rule_has_none() {
+    let rule = |pool: &str| {
+        let rule = format!("{{host: web, trafficPolicy: {{connectionPool: {pool}}}}}");
+        shop() + &istio("DestinationRule", "shop", "d", &rule)
+    };
+    for (mesh, text, expected) in [
+        ("{}", shop(), None),
+        ("{connectTimeout: 3s}", shop(), Some(3)),
+        ("{connectTimeout: 3s}", rule("{tcp: {connectTimeout: 1s}}"), Some(1)),
+        ("{connectTimeout: 3s}", rule("{http: {maxRetries: 1}}"), Some(3)),
+        ("{connectTimeout: 3s, defaultTrafficPolicy: {connectionPool: {tcp: {connectTimeout: 2s}}}}", shop(), Some(2)),
+    ] {
+        assert_eq!(tries(mesh, &text).2, expected, "{mesh} {text}");
+    }
+    for mesh in ["{connectTimeout: soon}", "{defaultHttpRetryPolicy: {attempts: 0, retryOn: reset}}"] {
+        let manifest = meshlet_routing::manifest::parse_mesh_config("mesh.yaml", mesh).expect("a mesh config");
+        assert!(meshlet_routing::validate::mesh_config(&manifest).0.is_none(), "{mesh}");
+    }
+}
+
 #[test]
 fn s1_10_given_a_config_map_then_the_mesh_config_in_it_is_read_and_what_is_not_honoured_reported_once() {
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata:\n  mesh: |-\n    rootNamespace: config\n    defaultServiceExportTo: ['.']\n    trustDomain: x\n    accessLogFile: /dev/stdout\n    colour: red\n  meshNetworks: 'networks: {}'\n";

@@ -8,7 +8,7 @@ mod headers;
 mod matches;
 mod mirrors;
 mod redirect;
-mod retries;
+pub(super) mod retries;
 mod rewrite;
 mod rule;
 

@@ -4,17 +4,21 @@ use super::super::duration;
 use super::super::fields::Fields;
 use crate::model::{RetryCondition, RetryOn, RetryPolicy};
 
+/// `retries` of a rule.
+pub(super) fn read(rule: &Fields<'_>) -> Option<RetryPolicy> {
+    rule.object("retries").map(|retries| policy(&retries))
+}
+
 /// Istio's refusals are those of pkg/config/validation/validation.go, validateHTTPRetry, and what is not written is as in the
 /// default policy (pilot/pkg/networking/core/route/retry/retry.go, ConvertPolicy; istio/istio@86c9f01).
-pub(super) fn read(rule: &Fields<'_>) -> Option<RetryPolicy> {
-    let retries = rule.object("retries")?;
+pub(in crate::validate) fn policy(retries: &Fields<'_>) -> RetryPolicy {
     let attempts = retries.number("attempts").unwrap_or(0);
     let words = retries.text("retryOn").filter(|words| !words.is_empty());
     let policy = RetryPolicy {
         attempts,
-        per_try_timeout: duration::whole_millis(&retries, "perTryTimeout"),
-        on: words.map(|words| retry_on(&retries, words)).unwrap_or_default(),
-        back_off: duration::whole_millis(&retries, "backoff").unwrap_or(RetryPolicy::default().back_off),
+        per_try_timeout: duration::whole_millis(retries, "perTryTimeout"),
+        on: words.map(|words| retry_on(retries, words)).unwrap_or_default(),
+        back_off: duration::whole_millis(retries, "backoff").unwrap_or(RetryPolicy::default().back_off),
         avoid_tried: retries.boolean("retryIgnorePreviousHosts"),
         remote_localities: retries.boolean("retryRemoteLocalities").unwrap_or(false),
     };
@@ -25,7 +29,7 @@ pub(super) fn read(rule: &Fields<'_>) -> Option<RetryPolicy> {
         }
     }
     retries.finish();
-    Some(policy)
+    policy
 }
 
 /// Words and numbers, parted by commas without blanks; a number is a status code, and any stands for its word too.
