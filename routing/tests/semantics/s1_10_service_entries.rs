@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use meshlet_routing::table::{Scope, Table};
 
-use crate::ask::{errors, faults, get, inventory, istio, pod, sent, table, world};
+use crate::ask::{connected, errors, faults, get, inventory, istio, pod, relayed, sent, table, world};
 use crate::s1_10_other_objects::{endpoints, goes, place, shop};
 
 fn entry(spec: &str) -> String {
@@ -94,14 +94,52 @@ fn to_api(more: &str) -> String {
 
 /// Where requests for a host go when names come to these addresses.
 fn resolved(text: &str, host: &str, names: &[(&str, &[&str])]) -> String {
+    endpoints(&table_of_names(text, names), host)
+}
+
+/// The table of before, which follows what names come to: it says what one that is built anew does.
+fn table_of_names(text: &str, names: &[(&str, &[&str])]) -> Table {
     let mut inventory = inventory(text);
+    let scope = Scope::new("shop".into(), Arc::default());
+    let before = Table::build(inventory.world(), &scope);
     for (name, addresses) in names {
         let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().expect("an address")).collect();
         inventory.resolved(name, &addresses);
     }
     let change = inventory.settle();
     assert!(!change.rules && !change.clients, "a change of endpoints and of nothing else");
-    endpoints(&Table::build(inventory.world(), &Scope::new("shop".into(), Arc::default())), host)
+    let world = inventory.world();
+    let followed = before.with_endpoints(change.endpoints.iter().flat_map(|host| world.services.of_host(host)));
+    let anew = Table::build(world, &scope);
+    for host in ["in.example.com", "api.example.com"] {
+        assert_eq!(endpoints(&followed, host), endpoints(&anew, host));
+    }
+    followed
+}
+
+#[test]
+fn s1_10_given_a_dns_entry_of_connections_then_they_go_to_what_its_name_comes_to_or_as_before_where_they_were_dialled()
+{
+    let text = entry("resolution: DNS, addresses: [192.0.2.7]")
+        .replace("name: b, protocol: HTTP", "name: b, protocol: TCP")
+        + &entry("resolution: STATIC, addresses: [192.0.2.8], endpoints: [{address: 10.5.0.9}]")
+            .replace("name: e,", "name: in,")
+            .replace("[api.example.com]", "[in.example.com]")
+            .replace("name: b, protocol: HTTP", "name: b, protocol: TCP")
+        + &istio(
+            "VirtualService",
+            "shop",
+            "r",
+            "{hosts: [in.example.com], tcp: [{route: [{destination: {host: api.example.com, port: {number: 81}}}]}]}",
+        );
+    let known = table_of_names(&text, &[("api.example.com", &["10.5.0.1"])]);
+    for dialled in ["192.0.2.7:81", "192.0.2.8:81"] {
+        let found = relayed(&known, dialled, None, |route| route.cluster.endpoints[0].address.to_string());
+        assert_eq!(found.as_deref(), Some("10.5.0.1:81"), "{dialled}");
+    }
+    let unknown = table_of_names(&text, &[]);
+    assert_eq!(connected(&unknown, "192.0.2.7:81", None), "passthrough OriginalDestination");
+    assert_eq!(connected(&unknown, "192.0.2.8:81", None), "reset UH");
 }
 
 #[test]
