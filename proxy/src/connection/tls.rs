@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::{self, Display};
-use std::fs;
-use std::io;
+use std::fs::{Metadata, OpenOptions};
+use std::io::{self, Read as _};
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::sync::{Arc, OnceLock};
 
 use meshlet_routing::model::{TlsOrigination, Trust};
@@ -57,6 +57,9 @@ fn without_port(authority: &str) -> &str {
     authority.rsplit_once(':').map_or(authority, |(host, _)| host)
 }
 
+/// The longest file of authorities; those of a system have some 200 KB.
+const MOST: u64 = 4 << 20;
+
 /// Which version of a file was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
@@ -68,7 +71,7 @@ struct Stamp {
 impl Stamp {
     /// `None` when there is no file to read.
     fn of(path: &str) -> Option<Self> {
-        let file = fs::metadata(path).ok()?;
+        let file = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
         Some(Self { inode: file.ino(), length: file.len(), modified: (file.mtime(), file.mtime_nsec()) })
     }
 }
@@ -170,7 +173,7 @@ fn client(roots: Option<Arc<RootCertStore>>, names: Names) -> Option<Arc<ClientC
 fn from_file(path: &str) -> Option<Arc<RootCertStore>> {
     let read = || -> Result<RootCertStore, Box<dyn Error>> {
         let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(path)? {
+        for certificate in CertificateDer::pem_slice_iter(&contents(path)?) {
             roots.add(certificate?)?;
         }
         if roots.is_empty() { Err("there is no certificate in it".into()) } else { Ok(roots) }
@@ -182,6 +185,19 @@ fn from_file(path: &str) -> Option<Arc<RootCertStore>> {
             None
         }
     }
+}
+
+/// Whoever may write a rule may name any path of the node: nobody waits for one, nor reads one that has no end.
+fn contents(path: &str) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut bytes = Vec::new();
+    if file.take(MOST + 1).read_to_end(&mut bytes)? as u64 > MOST {
+        return Err(io::Error::other("it is longer than 4 MiB"));
+    }
+    Ok(bytes)
 }
 
 /// The system's authorities, read once: where `SSL_CERT_FILE` or `SSL_CERT_DIR` says, else where systems keep them.
@@ -253,6 +269,18 @@ fn reason(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn given_a_path_that_is_no_file_of_certificates_then_there_are_no_authorities() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (long, text) = (folder.path().join("long"), folder.path().join("text"));
+        std::fs::File::create(&long).expect("a file").set_len(MOST + 1).expect("room");
+        std::fs::write(&text, "not a certificate").expect("room");
+        for path in ["/dev/zero", "/nowhere", folder.path().to_str().expect("text"), long.to_str().expect("text")] {
+            assert!(contents(path).is_err(), "{path}");
+        }
+        assert!(from_file(text.to_str().expect("text")).is_none());
+    }
 
     #[test]
     fn given_an_authority_then_its_host_is_asked_for() {

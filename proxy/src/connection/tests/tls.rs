@@ -320,3 +320,55 @@ fn given_endpoints_that_are_not_chosen_then_the_dialled_one_is_spoken_to_in_tls_
     assert!(get(&at(Protocol::Http, &http), "echo").starts_with("HTTP/1.1 200 "));
     at(Protocol::Tcp, &tcp).connect().expect("hello");
 }
+
+#[test]
+fn given_outlier_detection_then_a_handshake_that_fails_counts_as_a_failure_of_the_endpoint() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let server = Server::http(other.server(&["echo"]));
+    let path = authority.path().display();
+    let text = policy(&format!(
+        "tls: {{mode: SIMPLE, caCertificates: {path}}}, outlierDetection: {{consecutive5xxErrors: 1, maxEjectionPercent: 100}}"
+    )) + &shown(ONCE);
+    let node = node(Protocol::Http, &text, &[server.address]);
+    assert_eq!(refusal(&node), UNTRUSTED);
+    assert!(get(&node, "echo").contains("no_healthy_upstream"));
+}
+
+#[test]
+fn given_a_mirror_that_is_spoken_to_in_tls_then_it_gets_its_copy_so() {
+    let authority = Authority::new();
+    let (upstream, mirror) = (Upstream::answering(OK), Server::http(authority.server(&["copy"])));
+    let node = Node::ruled("{route: [{destination: {host: echo}}]}", &[upstream.address], &[mirror.address]);
+    let dialled = *node.client.services.load().values().next().expect("a service");
+    let at = |last| SocketAddr::from(([127, 0, 0, last], dialled.port));
+    let copies = signed_by(&authority, "sni: copy, subjectAltNames: [copy]").replace("host: echo", "host: copy");
+    let text = copies + &shown("mirror: {host: copy}");
+    let echo = service("echo", Protocol::Http, at(1), &[upstream.address]);
+    let copy = service("copy", Protocol::Http, at(2), &[mirror.address]);
+    node.client.table.store(Arc::new(compiled(rules(&text), [echo, copy])));
+    for _ in 0..2 {
+        assert!(get(&node, "echo").starts_with("HTTP/1.1 200 "));
+    }
+    wait_for(|| mirror.asked().contains(&Some("copy".to_owned())));
+}
+
+#[test]
+fn given_an_endpoint_that_switches_protocols_then_what_follows_stays_in_tls() {
+    let authority = Authority::new();
+    let server = Server::new(authority.server(&["echo"]), |session| {
+        request(session);
+        let _ = session.write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n");
+        let mut bytes = [0; 5];
+        if session.read_exact(&mut bytes).is_ok() {
+            let _ = session.write_all(&bytes);
+            session.conn.send_close_notify();
+            let _ = session.flush();
+        }
+    });
+    let node = node(Protocol::Http, &signed_by(&authority, ""), &[server.address]);
+    let mut client = node.connect();
+    client.send("GET / HTTP/1.1\r\nHost: echo\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    assert!(client.head().starts_with("HTTP/1.1 101 "));
+    client.send("hello");
+    client.expect("hello");
+}
