@@ -113,9 +113,18 @@ const DESTINATION: Shape = Shape::Fields(
         key("destinationRule", "/destinationRule", Shape::Text),
         key("endpoints", "/endpoints", Shape::Texts),
         key("loadBalancer", "/loadBalancer", Shape::Fields(LOAD_BALANCER, Some("policy"))),
+        key("tls", "/tls", Shape::Fields(TLS, Some("mode"))),
     ],
     Some("subset"),
 );
+
+const TLS: &[Key] = &[
+    key("mode", "/mode", Shape::Text),
+    key("sni", "/sni", Shape::Text),
+    key("caCertificates", "/caCertificates", Shape::Text),
+    key("subjectAltNames", "/subjectAltNames", Shape::Texts),
+    key("insecureSkipVerify", "/insecureSkipVerify", Shape::Truth),
+];
 
 const LOAD_BALANCER: &[Key] =
     &[key("policy", "/policy", Shape::Text), key("key", "/key", Shape::Fields(HASH_KEY, None))];
