@@ -5,7 +5,7 @@ use std::env;
 use anyhow::{Result, bail};
 
 use crate::step::step;
-use crate::{build, check, packages, process, vm_test, workspace};
+use crate::{build, check, packages, process, workspace};
 
 const AS_ROOT: &str = "the node tests need root:\n  sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask test --node";
 
@@ -31,10 +31,7 @@ pub(crate) fn test(arguments: &Arguments) -> Result<()> {
     }
     // A skip nobody reads is a green light for untested code: where nobody reads, or nothing else was asked for, it is a failure.
     match (packages::root(), arguments.node || env::var_os("CI").is_some()) {
-        (true, _) => {
-            step("node tests", || node(&arguments.filter))?;
-            if arguments.node { Ok(()) } else { vm_test::on_both_ends() }
-        }
+        (true, _) => step("node tests", || node(&arguments.filter)),
         (false, true) => bail!(AS_ROOT),
         (false, false) => {
             eprintln!("==> node tests: SKIPPED, and with them all that touches the kernel; {AS_ROOT}");

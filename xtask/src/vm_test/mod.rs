@@ -47,15 +47,6 @@ pub(crate) fn vm_test(arguments: &Arguments) -> Result<()> {
     on_kernels(&wanted(arguments)?, &arguments.filter)
 }
 
-/// Node tests that a kernel can make fail by itself; the others are about bytes, and emulation makes them slow.
-const OF_HOOKS: [&str; 4] = ["enrolment::", "kernel_routes::", "kernel_view::", "redirect::"];
-
-/// The two ends of what is supported, for `cargo xtask test`; everything is built.
-pub(crate) fn on_both_ends() -> Result<()> {
-    packages::bring(TOOLS.iter())?;
-    on_kernels(&SERIES.iter().filter(|series| series.is_end).collect::<Vec<_>>(), &OF_HOOKS.map(str::to_owned))
-}
-
 fn wanted(arguments: &Arguments) -> Result<Vec<&'static Series>> {
     let of_name = |name: &String| {
         let known = SERIES.iter().map(|series| series.name).collect::<Vec<_>>().join(", ");
