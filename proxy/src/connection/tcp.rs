@@ -103,14 +103,19 @@ pub(crate) async fn serve(
     carry_out(downstream, &plan, (read, write), first).await
 }
 
-/// Takes HTTP/2, which is not spoken here yet, to where the client dialled. `first` was already read.
+/// Takes HTTP/2, which is not spoken here yet, to where the client dialled, unless a rule wants its requests in TLS: they
+/// must not be found in the clear. `first` was already read.
 pub(crate) async fn passthrough(
     downstream: &Downstream,
     read: &mut ReadHalf<'_>,
     write: &mut WriteHalf<'_>,
     first: Buffer,
 ) -> End {
-    carry_out(downstream, &Plan::Dialled(None), (read, write), Some(first)).await
+    let plan = match downstream.pod.client.table.load().originates_tls(downstream.dialled) {
+        true => Plan::Closed(Flags::UF, End::Reset),
+        false => Plan::Dialled(None),
+    };
+    carry_out(downstream, &plan, (read, write), Some(first)).await
 }
 
 async fn carry_out(

@@ -189,6 +189,14 @@ impl Table {
         self.routes.treatment(dialled)
     }
 
+    /// Whether a rule for the service at an address and port wants TLS for requests, for some of them at least. Who cannot
+    /// read them cannot send them on.
+    #[must_use]
+    pub fn originates_tls(&self, dialled: Dialled) -> bool {
+        let speaks = |leg: &Leg| matches!(leg.target, Target::Cluster(id) if self.cluster(id).tls.is_some());
+        self.routes.legs(dialled).any(speaks)
+    }
+
     /// What a listener does with bytes that are not HTTP; `None` when there is none, or none but for HTTP.
     pub(crate) fn filter_chains(&self, dialled: Dialled) -> Option<&FilterChains> {
         self.routes.filter_chains(dialled)

@@ -8,6 +8,7 @@ use super::clusters::Clusters;
 use super::domains::{self, Domains};
 use super::filter_chains::{self, FilterChains};
 use super::rules::View;
+use super::targets::Leg;
 use super::virtual_host::{self, VirtualHost};
 use crate::decide::Dialled;
 use crate::model::{OutboundTraffic, Protocol, Service, ServicePort};
@@ -133,6 +134,12 @@ impl Routes {
             Some(Listener { protocol: Protocol::Unknown, host, .. }) => Some(host),
             _ => self.ports.get(&dialled.port)?.find(host),
         }
+    }
+
+    /// Where HTTP for the service at an address goes, whatever it asks for.
+    pub(super) fn legs(&self, dialled: Dialled) -> impl Iterator<Item = &Leg> {
+        let routes = self.addresses.get(&dialled).map(|listener| listener.host.routes.as_slice());
+        routes.into_iter().flatten().flat_map(|route| route.action.legs())
     }
 
     /// Whether a rule stands behind any name of the service: an unregistered host may have taken one of them.

@@ -372,3 +372,18 @@ fn given_an_endpoint_that_switches_protocols_then_what_follows_stays_in_tls() {
     client.send("hello");
     client.expect("hello");
 }
+
+#[test]
+fn given_http2_for_endpoints_that_are_spoken_to_in_tls_then_it_is_closed_and_not_sent_in_the_clear() {
+    let plain = Upstream::new(|conversation, _| drop(conversation.rest()));
+    for (text, connections) in [(simple(""), 0), (shown(ONCE) + &simple("sni: a"), 0), (policy("tls: {}"), 1)] {
+        let before = plain.connections();
+        let node = Node::new(Protocol::Http, plain.address, &[plain.address]);
+        rule(&node, Protocol::Http, plain.address, &text, &[plain.address]);
+        let mut client = node.connect();
+        client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        client.half_close();
+        assert_eq!(client.rest().is_ok(), connections == 1, "{text}");
+        assert_eq!(plain.connections() - before, connections, "{text}");
+    }
+}
