@@ -60,6 +60,7 @@ pub(super) const TOP: &[Key] = &[
     key("pick", "/pick", Shape::Fields(PICK, Some("endpoint"))),
     key("request", "/request", Shape::Fields(REQUEST, None)),
     key("response", "/response", Shape::Fields(RESPONSE, Some("status"))),
+    key("responseFlag", "/responseFlag", Shape::Text),
     key("status", "/response/status", Shape::Whole),
     key("location", "/response/headers/location", Shape::Text),
     key("timeout", "/policy/timeoutMs", Shape::Duration),
