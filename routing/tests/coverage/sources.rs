@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Every `fn given_…`, `fn sN_M_…` and `fn qN_M_…` below `routing/`.
+/// Every `fn given_…`, `fn gamma_given_…`, `fn sN_M_…` and `fn qN_M_…` below `routing/`.
 pub(crate) fn tests() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for folder in ["src", "tests"] {
@@ -28,5 +28,5 @@ fn collect(folder: &Path, names: &mut BTreeSet<String>) {
 fn test_of_line(line: &str) -> Option<&str> {
     let (name, _) = line.trim_start().strip_prefix("fn ")?.split_once('(')?;
     let numbered = name.starts_with(['s', 'q']) && name[1..].starts_with(|letter: char| letter.is_ascii_digit());
-    (numbered || name.starts_with("given_")).then_some(name)
+    (numbered || name.starts_with("given_") || name.starts_with("gamma_given_")).then_some(name)
 }

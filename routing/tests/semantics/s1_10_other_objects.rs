@@ -6,7 +6,7 @@ use meshlet_routing::decide::Outcome;
 use meshlet_routing::model::{Labels, Locality, World};
 use meshlet_routing::table::{Scope, Table};
 
-use crate::ask::{decided, faults, get, istio, pod, sent, service, table, table_in, world};
+use crate::ask::{decided, faults, get, istio, pod, sent, service, table, table_in, world, world_in};
 
 pub(crate) const HTTP: &str = "ports: [{name: http, port: 80}]";
 
@@ -215,6 +215,58 @@ fn tries(mesh: &str, text: &str) -> (u32, String, Option<u64>) {
     let words: Vec<&str> = retries.on.conditions.iter().map(|condition| condition.as_str()).collect();
     let timeout = route.cluster.connection_pool.connect_timeout.map(|limit| limit.as_secs());
     (retries.attempts, words.join(","), timeout)
+}
+
+#[test]
+fn s1_10_given_a_mesh_default_for_destination_rules_then_it_is_for_those_that_do_not_say_it() {
+    let to = "{hosts: [one.example.com], http: [{route: [{destination: {host: web, subset: v1}}]}]}";
+    let rule = |export: &str| {
+        let rule = format!("{{host: web, {export} subsets: [{{name: v1, labels: {{version: v1}}}}]}}");
+        shop() + &istio("VirtualService", "shop", "r", to) + &istio("DestinationRule", "shop", "d", &rule)
+    };
+    for (mesh, export, client, known) in [
+        ("{}", "", "pay", true),
+        ("{defaultDestinationRuleExportTo: ['.']}", "", "pay", false),
+        ("{defaultDestinationRuleExportTo: ['.']}", "", "shop", true),
+        ("{defaultDestinationRuleExportTo: ['.']}", "exportTo: ['*'],", "pay", true),
+    ] {
+        let expected = if known { "outbound|80|v1|web.shop.svc.cluster.local" } else { "503 NC" };
+        assert_eq!(
+            goes(&table_in(mesh, &rule(export), client), "one.example.com"),
+            expected,
+            "{mesh} {export} {client}"
+        );
+    }
+}
+
+#[test]
+fn s1_10_given_a_locality_setting_of_the_mesh_then_it_is_for_destinations_without_one() {
+    use meshlet_routing::balance::Balance;
+    let rule = |setting: &str| {
+        let policy = format!("outlierDetection: {{consecutive5xxErrors: 3}}, loadBalancer: {{{setting}}}");
+        service("shop", "near", &format!("clusterIP: 10.96.0.5, {HTTP}"))
+            + &node("n1", "r1", "z1")
+            + &node("n2", "r2", "z2")
+            + &on_node("a", "", "n1", "10.4.0.1")
+            + &on_node("b", "", "n2", "10.4.0.2")
+            + &istio("DestinationRule", "shop", "d", &format!("{{host: near, trafficPolicy: {{{policy}}}}}"))
+    };
+    for (mesh, setting, picked) in [
+        ("{}", "simple: RANDOM", 1),
+        ("{localityLbSetting: {enabled: false}}", "simple: RANDOM", 2),
+        ("{localityLbSetting: {enabled: false}}", "simple: RANDOM, localityLbSetting: {enabled: true}", 1),
+    ] {
+        let world = world_in(mesh, &rule(setting));
+        let locality = world.nodes.locality(Some("n1"));
+        let table = Table::build(&world, &Scope { locality, ..Scope::new("shop".into(), Arc::new(Labels::new())) });
+        let Outcome::Route(route) = decided(&table, "10.96.0.5:80", &get("near", "/"), 0).outcome else {
+            panic!("no route")
+        };
+        let pick = |draw: u64| Balance::new().pick(route.cluster, None, draw.wrapping_mul(0x9e37_79b9_7f4a_7c15), &[]);
+        let found: std::collections::BTreeSet<_> =
+            (0..64).map(|draw| pick(draw).expect("an endpoint").address).collect();
+        assert_eq!(found.len(), picked, "{mesh} {setting} {found:?}");
+    }
 }
 
 #[test]

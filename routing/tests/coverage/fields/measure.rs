@@ -2,7 +2,7 @@
 
 use meshlet_routing::fault::{Fault, Severity};
 use meshlet_routing::manifest;
-use meshlet_routing::validate::validate;
+use meshlet_routing::validate::{mesh_config, validate};
 use serde_json::{Map, Value};
 
 use super::Field;
@@ -32,6 +32,7 @@ pub(crate) fn measure(field: &Field) -> Measured {
     let steps = steps(field.path.split(": ").last().unwrap_or_default());
     put(&mut with, &steps, value);
     let path = written(&steps);
+    let read = |object: &Value| if field.path.starts_with("MeshConfig: ") { read_mesh(object) } else { read(object) };
     let (model, faults) = read(&with);
     let mut here = faults.iter().filter(|fault| within(&path, &fault.field));
     let unknown = |fault: &Fault| fault.problem.contains("not a known field");
@@ -66,6 +67,13 @@ fn read(object: &Value) -> (Option<String>, Vec<Fault>) {
         model = validated.valid.map(|valid| format!("{valid:?}"));
     }
     (model, faults)
+}
+
+/// The same of a mesh config.
+fn read_mesh(object: &Value) -> (Option<String>, Vec<Fault>) {
+    let manifest = manifest::parse_mesh_config("f.yaml", &object.to_string()).expect("a mesh config");
+    let (config, faults) = mesh_config(&manifest);
+    (config.map(|config| format!("{config:?}")), faults)
 }
 
 enum Step<'p> {

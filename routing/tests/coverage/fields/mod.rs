@@ -15,7 +15,9 @@ macro_rules! fields {
 }
 
 mod destination_rule;
+mod http_route;
 mod measure;
+mod mesh_config;
 mod others;
 mod table;
 mod virtual_service;
@@ -76,8 +78,15 @@ const SECTIONS: &[(&str, &str)] = &[
     ("1.8", "DestinationRule: `connectionPool`"),
     ("1.9", "DestinationRule: outlier detection, TLS and the rest"),
     ("1.10", "Other objects"),
+    ("mesh", "MeshConfig: keys that touch routing"),
+    ("gamma", "HTTPRoute with a Service as parent"),
 ];
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Field> {
-    virtual_service::FIELDS.iter().chain(destination_rule::FIELDS).chain(others::FIELDS)
+    virtual_service::FIELDS
+        .iter()
+        .chain(destination_rule::FIELDS)
+        .chain(others::FIELDS)
+        .chain(mesh_config::FIELDS)
+        .chain(http_route::FIELDS)
 }

@@ -162,6 +162,13 @@ fn gamma_given_a_destination_rule_then_backends_are_balanced_as_it_says() {
 }
 
 #[test]
+fn gamma_given_a_name_then_its_requests_are_told_by_it() {
+    let route = of_web("{name: first, backendRefs: [{name: b, port: 80}]}");
+    let answer = explained(&shop(&route), "shop", "web", get("web", "/"));
+    assert_eq!(answer["rule"], serde_json::json!({"kind": "http", "index": 0, "name": "first", "match": 0}));
+}
+
+#[test]
 fn gamma_given_explain_then_route_rule_and_losers_are_named() {
     let rules = virtual_service("web")
         + &of_web(
