@@ -105,8 +105,11 @@ fn markdown() -> String {
     let counts: Vec<String> = words.iter().map(|word| format!("{} {word}", count(word))).collect();
     let _infallible = writeln!(text, "{}.", counts.join(", "));
     for (number, title) in SECTIONS {
+        // What the reference has no section for has a word instead.
+        let number_shown =
+            if number.starts_with(|first: char| first.is_ascii_digit()) { format!("{number} ") } else { String::new() };
         let _infallible =
-            write!(text, "\n## {number} {title}\n\n| field | priority | | tested by |\n|---|---|---|---|\n");
+            write!(text, "\n## {number_shown}{title}\n\n| field | priority | | tested by |\n|---|---|---|---|\n");
         for field in all().filter(|field| field.section == *number) {
             let (standing, tests) = word(field.standing);
             let tests: Vec<String> = tests.iter().map(|test| format!("`{test}`")).collect();
