@@ -130,10 +130,7 @@ pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
         Reading::Requests | Reading::Http2 => explanation.place(&selected),
     };
     let host = host.or(concerned.as_ref());
-    let mut met = match &reading {
-        Reading::Connection(_) => Met::Connection(table.treatment(dialled)),
-        Reading::Requests | Reading::Http2 => Met::Requests,
-    };
+    let mut met = Met::new(&table, &reading, dialled);
     let mut capture = capture::judge(world, &question.client, &table, question.capture, dialled);
     if dialled.address.is_ipv6() {
         (explanation.verdict, explanation.reason, explanation.path) = ("bypass", "Ipv6NotCaptured", "native");

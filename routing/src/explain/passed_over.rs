@@ -1,8 +1,10 @@
 //! VirtualServices that claim a host and decided nothing, each with the reason.
 
+use super::connection::Reading;
 use super::losers::Concern;
+use crate::decide::{Dialled, SelectedConnection, select_connection};
 use crate::model::{HostPattern, Hostname, L4Match, Protocol, VirtualService};
-use crate::table::View;
+use crate::table::{Table, View};
 
 type Why = (&'static str, String);
 
@@ -13,8 +15,24 @@ pub(super) enum Met {
     Nothing,
     /// Requests, or nothing that rules are for.
     Requests,
+    /// A connection to where no service of the client's listens.
+    Nobody,
     /// A connection, where the address is declared so.
     Connection(Protocol),
+}
+
+impl Met {
+    pub(super) fn new(table: &Table, reading: &Reading<'_>, dialled: Dialled) -> Self {
+        match reading {
+            Reading::Requests | Reading::Http2 => Self::Requests,
+            Reading::Connection(connection) => match select_connection(table, connection) {
+                SelectedConnection::Nobody => Self::Nobody,
+                SelectedConnection::NotHttp | SelectedConnection::Unlisted | SelectedConnection::Route(_) => {
+                    Self::Connection(table.treatment(dialled))
+                }
+            },
+        }
+    }
 }
 
 /// Why a rule that claims `host` was not used; `None` when it was. `routed` are the HTTPRoutes that the host's port has.
@@ -34,6 +52,8 @@ pub(super) fn why(
         unseen
     } else if owner {
         ("NotAtAnAddress", "the connection is not captured: only addresses are, and no rule is for this one".to_owned())
+    } else if concern.met == Met::Nobody {
+        ("NotAtAnAddress", "no service that the client knows listens at the address and port dialled".to_owned())
     } else if let Met::Connection(protocol) = concern.met {
         by_connection(view, rule, host, concern, protocol)
     } else if let Some(routes) = routed {

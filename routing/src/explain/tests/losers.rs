@@ -58,6 +58,16 @@ fn given_rules_for_server_names_then_those_of_other_names_are_not_matched() {
     );
 }
 
+#[test]
+fn given_an_address_where_nobody_listens_then_rules_of_the_name_are_not_met_there() {
+    let rules =
+        DB.to_owned() + &virtual_service("shop", "db", &format!("{{{HOST}, {}}}", tls("db.shop.svc.cluster.local")));
+    let elsewhere = Question { address: Some([10, 9, 9, 9].into()), ..question_of("db.shop.svc.cluster.local") };
+    let answer = explain(&world(&format!("{BASE}{rules}")), &elsewhere);
+    assert_eq!((answer.verdict, answer.path), ("passthrough", "native"));
+    assert_eq!(losers(&answer), ["VirtualService shop/db NotAtAnAddress"]);
+}
+
 fn question_of(host: &str) -> Question<'_> {
     super::question(Speech::Tls, host, 443)
 }
