@@ -16,6 +16,7 @@ use crate::connection::Workers;
 use crate::kernel::{self, Kernel};
 use crate::node::Node;
 use crate::settings::RunArgs;
+use crate::snapshot::asked::ResolvConf;
 
 /// Shown below the flags.
 pub(crate) const HELP: &str = "\
@@ -60,8 +61,10 @@ pub(crate) fn run(arguments: RunArgs) -> anyhow::Result<ExitCode> {
         Node::hold(&cgroup_root, &arguments.bpffs)?
     };
     let kernel = Kernel::load(arguments.failure_policy, threads, arguments.bpf_log)?;
+    let resolv_conf = ResolvConf::new(arguments.resolv_conf.clone());
     let beat = Arc::clone(&kernel.beat);
-    let workers = Workers::start(threads, Arc::new(move |worker| beat.tick(worker)), arguments.access_log)?;
+    let workers =
+        Workers::start(threads, Arc::new(move |worker| beat.tick(worker)), arguments.access_log, &resolv_conf)?;
     kernel.beat.wait()?;
     let node = Node::new(arguments, cgroup_root, held, kernel, workers)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;

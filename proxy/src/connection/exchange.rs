@@ -91,7 +91,11 @@ impl Exchange<'_, '_> {
         let mut tried = Vec::new();
         loop {
             let avoided = if avoid_tried { &tried[..] } else { &[] };
-            let (address, _busy) = self.choose(avoided).ok_or(Failure::NoEndpoint)?;
+            let (address, _busy) = tokio::select! {
+                biased;
+                chosen = self.choose(avoided) => chosen?,
+                () = watch(incoming.read, &mut incoming.buffer) => return Err(Failure::ClientGone),
+            };
             (self.record.upstream, self.record.upstream_local, self.record.failure) = (Some(address), None, None);
             if tries.retries == 0 {
                 let buffers = &edits.downstream.worker.buffers;
@@ -149,13 +153,18 @@ impl Exchange<'_, '_> {
         }
     }
 
-    fn choose(&self, tried: &[SocketAddr]) -> Option<(SocketAddr, Option<Picked>)> {
+    async fn choose(&self, tried: &[SocketAddr]) -> Result<(SocketAddr, Option<Picked>), Failure> {
         let Downstream { worker, dialled, .. } = self.edits.downstream;
         match &self.forward.target {
-            Target::Dialled(_) => Some((SocketAddr::new(dialled.address, dialled.port), None)),
+            Target::Dialled(_) => Ok((SocketAddr::new(dialled.address, dialled.port), None)),
+            Target::Name(_, asked) => {
+                let address = worker.names.address(&asked.name).await.ok_or(Failure::Unresolved)?;
+                Ok((SocketAddr::new(address, asked.port), None))
+            }
             Target::Cluster(cluster, key) => {
-                let picked = self.upstreams.pick(cluster, *key, worker.draw.next(), tried)?;
-                Some((picked.address, Some(picked)))
+                let picked = self.upstreams.pick(cluster, *key, worker.draw.next(), tried);
+                let picked = picked.ok_or(Failure::NoEndpoint)?;
+                Ok((picked.address, Some(picked)))
             }
         }
     }

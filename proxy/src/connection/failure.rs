@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     Refused(Refusal),
     /// The cluster has no endpoint.
     NoEndpoint,
+    /// The name that the client asked for comes to no address.
+    Unresolved,
     /// The cluster has as much to do as it may have.
     Overflow,
     /// The endpoint could not be connected to.
@@ -58,7 +60,12 @@ impl Failure {
             Self::Connect(_) => Some(Attempt::ConnectFailure),
             Self::Silent | Self::Broken | Self::Nonsense => Some(Attempt::Reset { request_sent }),
             Self::TryTimeout => Some(Attempt::PerTryTimeout),
-            Self::ClientGone | Self::Refused(_) | Self::NoEndpoint | Self::Overflow | Self::Timeout => None,
+            Self::ClientGone
+            | Self::Refused(_)
+            | Self::NoEndpoint
+            | Self::Unresolved
+            | Self::Overflow
+            | Self::Timeout => None,
         }
     }
 
@@ -68,7 +75,7 @@ impl Failure {
         match self {
             Self::Connect(_) | Self::Silent | Self::Broken | Self::Nonsense => Some(Outcome::Failed),
             Self::Timeout | Self::TryTimeout => Some(Outcome::TimedOut),
-            Self::ClientGone | Self::Refused(_) | Self::NoEndpoint | Self::Overflow => None,
+            Self::ClientGone | Self::Refused(_) | Self::NoEndpoint | Self::Unresolved | Self::Overflow => None,
         }
     }
 
@@ -87,6 +94,8 @@ impl Failure {
             Self::Refused(Refusal::TooLarge) => (431, Flags::DPE, Refusal::TooLarge.details(), ""),
             Self::Refused(refusal) => (400, Flags::DPE, refusal.details(), "Bad Request"),
             Self::NoEndpoint => (503, Flags::UH, "no_healthy_upstream", "no healthy upstream"),
+            // envoy source/extensions/filters/http/dynamic_forward_proxy/proxy_filter.cc, onDnsResolutionFail
+            Self::Unresolved => (503, Flags::DF, "dns_resolution_failure", "DNS resolution failure"),
             Self::Overflow => (
                 503,
                 Flags::UO,
@@ -119,7 +128,7 @@ impl Failure {
             Self::Refused(refusal) => (Flags::DPE, refusal.details()),
             Self::Nonsense => (Flags::UPE, "upstream_reset_after_response_started{protocol_error}"),
             Self::Timeout | Self::TryTimeout => (Flags::UT, "response_timeout"),
-            Self::NoEndpoint | Self::Overflow | Self::Connect(_) | Self::Silent | Self::Broken => {
+            Self::NoEndpoint | Self::Unresolved | Self::Overflow | Self::Connect(_) | Self::Silent | Self::Broken => {
                 (Flags::UC, "upstream_reset_after_response_started{connection_termination}")
             }
         }

@@ -8,7 +8,7 @@ use std::ops::{BitOr, BitOrAssign};
 pub(crate) struct Flags(u16);
 
 /// In the order in which Envoy writes them (envoy envoy/stream_info/stream_info.h, CoreResponseFlag).
-const WORDS: [&str; 13] = ["UH", "UT", "UF", "UC", "UO", "NR", "DI", "FI", "DC", "URX", "DPE", "UPE", "NC"];
+const WORDS: [&str; 14] = ["UH", "UT", "UF", "UC", "UO", "NR", "DI", "FI", "DC", "URX", "DPE", "UPE", "NC", "DF"];
 
 impl Flags {
     /// Nothing was.
@@ -33,6 +33,8 @@ impl Flags {
     pub(crate) const DPE: Self = Self(1 << 10);
     /// The endpoint sent what is no response.
     pub(crate) const UPE: Self = Self(1 << 11);
+    /// The name that the client asked for does not resolve.
+    pub(crate) const DF: Self = Self(1 << 13);
 
     /// The flag of a word; none for any other.
     pub(crate) fn named(word: &str) -> Self {
@@ -88,6 +90,7 @@ mod tests {
             ("URX", Flags::URX),
             ("DPE", Flags::DPE),
             ("UPE", Flags::UPE),
+            ("DF", Flags::DF),
         ];
         for (word, flag) in named {
             assert_eq!((Flags::named(word), flag.to_string().as_str()), (flag, word));

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Downstream;
 use super::report::{Record, RequestTexts};
-use super::route::{Action, Forward, Plan, Target};
+use super::route::{Action, Forward, Plan};
 
 /// Istio's keys (istio/istio pilot/pkg/model/telemetry_logging.go, EnvoyJSONLogFormatIstio); what is not there is null.
 #[derive(Debug, Serialize)]
@@ -86,8 +86,8 @@ pub(super) fn line(downstream: &Downstream, record: &Record<'_>, now: Instant, w
 
 fn subset(plan: &Plan) -> Option<&str> {
     match &plan.action {
-        Action::Forward(Forward { target: Target::Cluster(cluster, _), .. }) => cluster.subset.as_deref(),
-        Action::Forward(_) | Action::Answer(_) => None,
+        Action::Forward(Forward { target, .. }) => target.cluster()?.subset.as_deref(),
+        Action::Answer(_) => None,
     }
 }
 

@@ -198,13 +198,14 @@ mod tests {
     use super::super::tests::client;
     use super::super::worker::{Resources, Worker};
     use super::*;
+    use crate::snapshot::asked::ResolvConf;
 
     const WALL: SystemTime = UNIX_EPOCH;
 
     fn check(record: &Record<'_>, expected: &str) {
         let dialled: SocketAddr = "10.96.0.7:8080".parse().expect("an address");
         let downstream = Downstream {
-            worker: Worker::new(Resources::new(None).expect("what a worker needs")),
+            worker: Worker::new(Resources::new(None, ResolvConf::new("/nowhere".into())).expect("what a worker needs")),
             pod: Pod::new(client(Protocol::Http, dialled, &[])).into(),
             dialled: Dialled { address: dialled.ip(), port: dialled.port() },
             peer: "10.1.0.5:41000".parse().expect("an address"),

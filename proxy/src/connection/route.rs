@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use meshlet_routing::decide::{Dialled, Line, Outcome, Reason, Request, decide};
+use meshlet_routing::decide::{AskedName, Dialled, Line, Outcome, Reason, Request, Towards, decide};
 use meshlet_routing::model::{ConnectionPool, TlsOrigination};
 use meshlet_routing::table::{Cluster, Effects, RuleRef};
 
@@ -67,6 +67,8 @@ pub(crate) struct Answer {
 pub(crate) enum Target {
     /// To an endpoint of a cluster; the key is for a consistent hash.
     Cluster(Arc<Cluster>, Option<u64>),
+    /// To what a name comes to, by the policy of a cluster.
+    Name(Arc<Cluster>, AskedName),
     /// To the address that was dialled, where the rule of a cluster that leads there may ask for TLS.
     Dialled(Option<Arc<TlsOrigination>>),
 }
@@ -75,7 +77,7 @@ impl Target {
     /// The limits on what a client may ask of it.
     pub(crate) fn limits(&self) -> &ConnectionPool {
         match self {
-            Self::Cluster(cluster, _) => &cluster.connection_pool,
+            Self::Cluster(cluster, _) | Self::Name(cluster, _) => &cluster.connection_pool,
             Self::Dialled(_) => &ConnectionPool::UNSET,
         }
     }
@@ -83,8 +85,16 @@ impl Target {
     /// How TLS is spoken there, if it is.
     pub(crate) fn tls(&self) -> Option<&Arc<TlsOrigination>> {
         match self {
-            Self::Cluster(cluster, _) => cluster.tls.as_ref(),
+            Self::Cluster(cluster, _) | Self::Name(cluster, _) => cluster.tls.as_ref(),
             Self::Dialled(tls) => tls.as_ref(),
+        }
+    }
+
+    /// The cluster, unless it goes where it was dialled.
+    pub(crate) fn cluster(&self) -> Option<&Cluster> {
+        match self {
+            Self::Cluster(cluster, _) | Self::Name(cluster, _) => Some(cluster),
+            Self::Dialled(_) => None,
         }
     }
 }
@@ -93,8 +103,9 @@ impl Plan {
     /// Envoy's name of the cluster; empty when the proxy answers.
     pub(crate) fn cluster(&self) -> &str {
         match &self.action {
-            Action::Forward(Forward { target: Target::Cluster(cluster, _), .. }) => &cluster.name,
-            Action::Forward(Forward { target: Target::Dialled(_), .. }) => PASSTHROUGH_CLUSTER,
+            Action::Forward(Forward { target, .. }) => {
+                target.cluster().map_or(PASSTHROUGH_CLUSTER, |cluster| &cluster.name)
+            }
             Action::Answer(_) => "",
         }
     }
@@ -148,9 +159,10 @@ fn kept(delay: Option<Duration>, outcome: Outcome<'_>) -> Plan {
             response_lines: route.response_lines,
             reason: route.reason,
             action: Action::Forward(Forward {
-                target: match route.to_dialled {
-                    true => Target::Dialled(route.cluster.tls.clone()),
-                    false => Target::Cluster(Arc::clone(route.cluster), route.key),
+                target: match route.towards {
+                    Towards::Dialled => Target::Dialled(route.cluster.tls.clone()),
+                    Towards::Name(asked) => Target::Name(Arc::clone(route.cluster), asked),
+                    Towards::Endpoint => Target::Cluster(Arc::clone(route.cluster), route.key),
                 },
                 path: route.path,
                 mirrors: route.mirrors,

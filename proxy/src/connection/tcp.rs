@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meshlet_routing::balance::{Permit, Picked, Resource};
-use meshlet_routing::decide::{Connection, ConnectionDecision, decide_connection};
+use meshlet_routing::decide::{AskedName, Connection, ConnectionDecision, decide_connection};
 use meshlet_routing::model::{ConnectionPool, IdleTimeout, TlsOrigination};
 use meshlet_routing::table::Cluster;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
@@ -15,6 +15,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use super::buffer::Buffer;
 use super::failure::connect_reason;
 use super::flags::Flags;
+use super::pod::Pod;
 use super::relay::{Traffic, idle, relay};
 use super::report::{PASSTHROUGH_CLUSTER, Record};
 use super::tls::Peer;
@@ -28,6 +29,8 @@ const IDLE_LIMIT: Duration = Duration::from_secs(3600);
 enum Plan {
     /// To an endpoint of a cluster, chosen with this key.
     Cluster(Arc<Cluster>, Option<u64>, Option<IdleTimeout>),
+    /// To what a name comes to, by the policy of a cluster.
+    Name(Arc<Cluster>, AskedName, Option<IdleTimeout>),
     /// Where the client dialled, where the rule of a cluster that leads there may ask for TLS.
     Dialled(Option<Arc<TlsOrigination>>),
     /// Nowhere: the connection ends so.
@@ -40,7 +43,10 @@ impl Plan {
         let source = Some(client.address.into());
         let connection = Connection { dialled: downstream.dialled, sni: server_name, source };
         match decide_connection(&table, &connection, downstream.worker.draw.next_u32()) {
-            ConnectionDecision::Route(route) => Self::Cluster(Arc::clone(route.cluster), route.key, route.idle_timeout),
+            ConnectionDecision::Route(route) => match route.asked {
+                Some(asked) => Self::Name(Arc::clone(route.cluster), asked, route.idle_timeout),
+                None => Self::Cluster(Arc::clone(route.cluster), route.key, route.idle_timeout),
+            },
             ConnectionDecision::Reset(reset) => {
                 // What REGISTRY_ONLY refuses is over, not broken.
                 Self::Closed(Flags::named(reset.flag), if reset.rule.is_some() { End::Reset } else { End::Clean })
@@ -52,7 +58,7 @@ impl Plan {
     /// Envoy's name of the cluster.
     fn name(&self) -> &str {
         match self {
-            Self::Cluster(cluster, ..) => &cluster.name,
+            Self::Cluster(cluster, ..) | Self::Name(cluster, ..) => &cluster.name,
             Self::Dialled(_) => PASSTHROUGH_CLUSTER,
             Self::Closed(..) => "",
         }
@@ -60,14 +66,14 @@ impl Plan {
 
     fn limits(&self) -> &ConnectionPool {
         match self {
-            Self::Cluster(cluster, ..) => &cluster.connection_pool,
+            Self::Cluster(cluster, ..) | Self::Name(cluster, ..) => &cluster.connection_pool,
             Self::Dialled(_) | Self::Closed(..) => &ConnectionPool::UNSET,
         }
     }
 
     fn peer(&self) -> Option<Peer> {
         let tls = match self {
-            Self::Cluster(cluster, ..) => cluster.tls.as_ref(),
+            Self::Cluster(cluster, ..) | Self::Name(cluster, ..) => cluster.tls.as_ref(),
             Self::Dialled(tls) => tls.as_ref(),
             Self::Closed(..) => None,
         };
@@ -76,9 +82,13 @@ impl Plan {
 
     fn idle_limit(&self) -> Option<Duration> {
         match self {
-            Self::Cluster(_, _, Some(IdleTimeout::Never)) => None,
-            Self::Cluster(_, _, Some(IdleTimeout::After(limit))) => Some(*limit),
-            Self::Cluster(_, _, None) | Self::Dialled(_) | Self::Closed(..) => Some(IDLE_LIMIT),
+            Self::Cluster(_, _, Some(idle)) | Self::Name(_, _, Some(idle)) => match idle {
+                IdleTimeout::Never => None,
+                IdleTimeout::After(limit) => Some(*limit),
+            },
+            Self::Cluster(_, _, None) | Self::Name(_, _, None) | Self::Dialled(_) | Self::Closed(..) => {
+                Some(IDLE_LIMIT)
+            }
         }
     }
 }
@@ -126,7 +136,7 @@ async fn carry_out(
 ) -> End {
     let mut record = Record::new(downstream.accepted, plan.name(), "");
     let traffic = Traffic::default();
-    let end = match choose(downstream, plan) {
+    let end = match choose(downstream, plan).await {
         Ok(chosen) => to(downstream, plan, &chosen, down, first, &traffic, &mut record).await,
         Err((flags, end)) => {
             record.flags = flags;
@@ -140,7 +150,7 @@ async fn carry_out(
 }
 
 /// The endpoint of a connection, or the flags and the end of one that gets none.
-fn choose(downstream: &Downstream, plan: &Plan) -> Result<Chosen, (Flags, End)> {
+async fn choose(downstream: &Downstream, plan: &Plan) -> Result<Chosen, (Flags, End)> {
     let Downstream { worker, pod, dialled, .. } = downstream;
     match plan {
         Plan::Closed(flags, end) => Err((*flags, *end)),
@@ -148,10 +158,14 @@ fn choose(downstream: &Downstream, plan: &Plan) -> Result<Chosen, (Flags, End)> 
             let address = SocketAddr::new(dialled.address, dialled.port);
             Ok(Chosen { address, _busy: None, _counted: None, _upstreams: None })
         }
+        Plan::Name(cluster, asked, _) => {
+            let (upstreams, permit) = counted(pod, cluster)?;
+            let address = worker.names.address(&asked.name).await.ok_or((Flags::DF, End::Reset))?;
+            let address = SocketAddr::new(address, asked.port);
+            Ok(Chosen { address, _busy: None, _counted: Some(permit), _upstreams: Some(upstreams) })
+        }
         Plan::Cluster(cluster, key, _) => {
-            let upstreams = pod.upstreams(&cluster.name);
-            let permit =
-                upstreams.breakers().take(Resource::Connections, plan.limits()).ok_or((Flags::UO, End::Reset))?;
+            let (upstreams, permit) = counted(pod, cluster)?;
             let picked = upstreams.pick(cluster, *key, worker.draw.next(), &[]).ok_or((Flags::UH, End::Reset))?;
             Ok(Chosen {
                 address: picked.address,
@@ -161,6 +175,13 @@ fn choose(downstream: &Downstream, plan: &Plan) -> Result<Chosen, (Flags, End)> 
             })
         }
     }
+}
+
+/// Counts a connection to a cluster, if its limits let it have one more.
+fn counted(pod: &Pod, cluster: &Cluster) -> Result<(Rc<Upstreams>, Permit), (Flags, End)> {
+    let upstreams = pod.upstreams(&cluster.name);
+    let permit = upstreams.breakers().take(Resource::Connections, &cluster.connection_pool);
+    Ok((upstreams, permit.ok_or((Flags::UO, End::Reset))?))
 }
 
 /// Relays to one address until both sides have ended, or have been silent for too long.

@@ -21,6 +21,7 @@ use super::draw::Draw;
 use super::log::Log;
 use super::pod::Pod;
 use super::tls::Configs;
+use crate::snapshot::asked::{AskedNames, ResolvConf};
 
 /// Between two beats of a worker.
 const BEAT: Duration = Duration::from_millis(50);
@@ -43,14 +44,15 @@ pub(crate) struct Resources {
     netns: OwnedFd,
     draw: Draw,
     log: Option<Log>,
+    resolv_conf: ResolvConf,
 }
 
 impl Resources {
     /// For a worker in the calling thread's network namespace.
-    pub(crate) fn new(log: Option<Log>) -> anyhow::Result<Self> {
+    pub(crate) fn new(log: Option<Log>, resolv_conf: ResolvConf) -> anyhow::Result<Self> {
         let path = "/proc/thread-self/ns/net";
         let netns = File::open(path).with_context(|| format!("opening {path}"))?.into();
-        Ok(Self { netns, draw: Draw::seeded()?, log })
+        Ok(Self { netns, draw: Draw::seeded()?, log, resolv_conf })
     }
 }
 
@@ -66,14 +68,18 @@ pub(crate) struct Worker {
     pub(crate) copies: Rc<()>,
     /// What handshakes with endpoints are made with.
     pub(crate) tls: Configs,
+    /// What names that clients ask for come to.
+    pub(crate) names: AskedNames,
     netns: OwnedFd,
 }
 
 impl Worker {
     /// Before its first connection.
     pub(crate) fn new(resources: Resources) -> Rc<Self> {
-        let Resources { netns, draw, log } = resources;
-        Rc::new(Self { buffers: Rc::default(), draw, log, copies: Rc::default(), tls: Configs::default(), netns })
+        let Resources { netns, draw, log, resolv_conf } = resources;
+        let (buffers, copies, tls, names) =
+            (Rc::default(), Rc::default(), Configs::default(), AskedNames::new(resolv_conf));
+        Rc::new(Self { buffers, draw, log, copies, tls, names, netns })
     }
 
     /// The network namespace that the thread lives in.

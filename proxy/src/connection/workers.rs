@@ -14,6 +14,7 @@ use super::Client;
 use super::log::{self, Log};
 use super::worker::{self, Command, Worker};
 use crate::settings::AccessLog;
+use crate::snapshot::asked::ResolvConf;
 
 /// The data-path threads.
 pub(crate) struct Workers {
@@ -28,6 +29,7 @@ impl Workers {
         count: NonZeroUsize,
         beat: Arc<dyn Fn(usize) + Send + Sync>,
         log: AccessLog,
+        resolv_conf: &ResolvConf,
     ) -> anyhow::Result<Self> {
         let (log, log_thread) = match log {
             AccessLog::Off => (None, None),
@@ -40,7 +42,7 @@ impl Workers {
         let pinned = (0..count.get()).all(|cpu| cpu < CpuSet::MAX_CPU && cpus.is_set(cpu));
         let threads = (0..count.get())
             .map(|index| {
-                thread(index, pinned, Arc::clone(&beat), log.clone())
+                thread(index, pinned, Arc::clone(&beat), (log.clone(), resolv_conf.clone()))
                     .with_context(|| format!("starting worker {index}"))
             })
             .collect::<anyhow::Result<_>>()?;
@@ -90,11 +92,11 @@ fn thread(
     index: usize,
     pinned: bool,
     beat: Arc<dyn Fn(usize) + Send + Sync>,
-    log: Option<Log>,
+    (log, resolv_conf): (Option<Log>, ResolvConf),
 ) -> anyhow::Result<(UnboundedSender<Command>, JoinHandle<()>)> {
     let (commands, receiver) = unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("building its runtime")?;
-    let resources = worker::Resources::new(log)?;
+    let resources = worker::Resources::new(log, resolv_conf)?;
     let thread = std::thread::Builder::new().name(format!("meshlet-worker-{index}")).spawn(move || {
         if pinned {
             pin(index);

@@ -1,8 +1,11 @@
 //! From files to everyone who routes: [`read`] keeps the last good version of every object, [`watch`] says when to read
-//! again, [`resolve`] what DNS names come to, [`publish`] compiles and swaps in what the pods of this node see.
+//! again, [`resolve`] what DNS names come to, [`asked`] those that only clients know, [`publish`] compiles and swaps in what the pods of this node see.
 
+pub(crate) mod asked;
 mod kernel_routes;
 pub(crate) mod loan;
+#[cfg(test)]
+pub(crate) mod nameserver_in_process;
 mod nameservers;
 pub(crate) mod publish;
 pub(crate) mod read;

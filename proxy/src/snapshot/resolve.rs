@@ -14,7 +14,7 @@ use super::nameservers::{Answer, Nameservers};
 use crate::connection::Draw;
 
 /// Where nameservers listen; `resolv.conf` cannot say otherwise.
-const PORT: u16 = 53;
+pub(super) const PORT: u16 = 53;
 /// Names that are asked for at a time.
 const AT_A_TIME: usize = 32;
 

@@ -14,7 +14,7 @@ use super::ring_hash::Ring;
 use super::shares::{Shares, scale};
 use super::{Balance, Keys, Outcome, Picked, hash, mix, warmup};
 use crate::model::{Endpoint, HashKey, Hostname, Kind, LoadBalancer, ObjectRef, OutlierDetection, Protocol, Warmup};
-use crate::table::{Cluster, Scope};
+use crate::table::{Cluster, Finding, Scope};
 
 fn endpoints(count: usize) -> Vec<Endpoint> {
     let address = |index: usize| format!("10.1.{}.{}:80", index / 250, index % 250 + 1).parse().expect("an address");
@@ -38,7 +38,7 @@ fn cluster(load_balancer: LoadBalancer, count: usize) -> Cluster {
         connection_pool: Arc::default(),
         outlier_detection: None,
         tls: None,
-        original_destination: false,
+        finding: Finding::Endpoints,
         unresolved: false,
         service: ObjectRef { kind: Kind::Service, namespace: "default".into(), name: "a".into() },
         node_local: false,

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Dialled, Reason};
+use super::{AskedName, Dialled, Reason};
 use crate::hash_key;
 use crate::model::{IdleTimeout, OutboundTraffic, Protocol, TlsOrigination};
-use crate::table::{Cluster, ConnectionRoute, RuleKind, RuleRef, Table, Target};
+use crate::table::{Cluster, ConnectionRoute, Finding, RuleKind, RuleRef, Table, Target};
 
 /// One connection as far as rules can see it.
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +38,10 @@ pub enum ConnectionDecision<'t> {
 /// A connection that is relayed.
 #[derive(Debug)]
 pub struct RoutedConnection<'t> {
-    /// Has at least one endpoint.
+    /// Has at least one endpoint, unless `asked`.
     pub cluster: &'t Arc<Cluster>,
+    /// It goes to what this name comes to, and not to an endpoint.
+    pub asked: Option<AskedName>,
     /// In which list the rule is.
     pub kind: RuleKind,
     /// Which rule.
@@ -88,15 +90,20 @@ pub fn decide_connection<'t>(table: &'t Table, connection: &Connection<'_>, draw
     // Where names are not known to come to anything: who dialled a service by its own name has resolved it.
     let service = table.filter_chains(connection.dialled).and_then(|chains| chains.service.as_ref());
     let own = service.is_some_and(|(name, ..)| *name == cluster.host);
-    if cluster.original_destination || (cluster.unresolved && own) {
+    if cluster.finding == Finding::Dialled || (cluster.unresolved && own) {
         let tls = cluster.tls.as_ref();
         return ConnectionDecision::Passthrough { reason: Reason::OriginalDestination, tls };
     }
-    if cluster.is_empty() {
+    let asked = match cluster.finding {
+        Finding::AskedName { port } => connection.sni.and_then(|name| AskedName::new(name, port)),
+        Finding::Endpoints | Finding::Dialled => None,
+    };
+    if asked.is_none() && cluster.is_empty() {
         return reset("UH", if cluster.unresolved { Reason::UnresolvedName } else { Reason::NoHealthyEndpoint });
     }
     ConnectionDecision::Route(RoutedConnection {
         cluster,
+        asked,
         kind: route.kind,
         rule: &route.rule,
         key: connection.source.filter(|_| route.action.policy.hashes_source).map(hash_key::of_source),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::further;
-use crate::table::{Cluster, Forward, Table, Target};
+use crate::table::{Cluster, Finding, Forward, Table, Target};
 
 /// Draws of their own, one per mirror, apart from all others.
 const MIRROR: u32 = 1 << 17;
@@ -16,5 +16,5 @@ pub(super) fn drawn(table: &Table, forward: &Forward, draw: u32) -> Vec<Arc<Clus
         Target::Cluster(id) => Some(table.cluster(id)),
         Target::UnknownHost | Target::UnknownSubset => None,
     });
-    clusters.filter(|cluster| !cluster.original_destination && !cluster.is_empty()).cloned().collect()
+    clusters.filter(|cluster| cluster.finding == Finding::Endpoints && !cluster.is_empty()).cloned().collect()
 }

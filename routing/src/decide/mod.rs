@@ -8,6 +8,7 @@ mod path;
 mod redirect;
 mod rewrite;
 mod select;
+mod towards;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,13 +17,16 @@ use std::time::Duration;
 use crate::balance::mix;
 use crate::hash_key;
 use crate::model::{OutboundTraffic, StringMatch};
-use crate::table::{Action, Cluster, Effects, Forward, Leg, Route as TableRoute, RuleRef, Table, Target, VirtualHost};
+use crate::table::{
+    Action, Cluster, Effects, Finding, Forward, Leg, Route as TableRoute, RuleRef, Table, Target, VirtualHost,
+};
 
 pub use connection::{Connection, ConnectionDecision, ResetConnection, RoutedConnection, decide_connection};
 pub(crate) use connection::{SelectedConnection, select_connection};
 pub use path::normalize_path;
 pub(crate) use path::{parameter, without_port};
 pub(crate) use select::{Mismatch, Selected, header, mismatch, select};
+pub use towards::{AskedName, Towards};
 
 /// What a client dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -122,10 +126,10 @@ pub enum Outcome<'t> {
 /// A request that is sent on.
 #[derive(Debug)]
 pub struct Route<'t> {
-    /// Has at least one endpoint, unless it goes `to_dialled`.
+    /// Has at least one endpoint where it goes to one.
     pub cluster: &'t Arc<Cluster>,
-    /// It goes to the address that was dialled, whatever endpoints there are.
-    pub to_dialled: bool,
+    /// Where it goes.
+    pub towards: Towards,
     /// Which rule.
     pub rule: &'t Arc<RuleRef>,
     /// Hash for a consistent-hash balancer; `None` when the request lacks what is hashed: any endpoint.
@@ -257,18 +261,23 @@ fn forwarded<'t>(
         }
     };
     let Some(leg) = leg else { return Outcome::Passthrough(Reason::UnknownHost) };
-    // Labels and balancing are void where the connection goes to the address that was dialled.
-    let to_dialled = goes_where_dialled(cluster, host);
-    let (keys, reason) = match to_dialled {
-        true => (&[][..], Reason::OriginalDestination),
-        false => (&forward.keys[..], route.reason),
+    let Some(towards) = towards(cluster, host, request) else {
+        let respond = Respond::new(503, "UH", b"no healthy upstream", Reason::NoHealthyEndpoint);
+        let (rule, effects) = (Some(&route.rule), Some(&leg.effects));
+        return Outcome::Respond(Respond { rule, effects, response_lines, ..respond });
+    };
+    // Labels and balancing are void where no endpoint is chosen.
+    let (keys, reason) = match towards {
+        Towards::Endpoint => (&forward.keys[..], route.reason),
+        Towards::Dialled => (&[][..], Reason::OriginalDestination),
+        Towards::Name(_) => (&[][..], route.reason),
     };
     let hashed = hash_key::hash(keys, request, draw);
     response_lines.extend(hashed.cookies.into_iter().map(|cookie| ("set-cookie", cookie)));
     let rewrite = forward.path.as_ref();
     Outcome::Route(Route {
         cluster,
-        to_dialled,
+        towards,
         rule: &route.rule,
         key: hashed.key,
         path: rewrite.and_then(|rewrite| rewrite::rewritten(rewrite, matched(route), request.path)),
@@ -292,7 +301,8 @@ fn aimed<'t>(
         Target::UnknownSubset => return Err(no_cluster(Reason::UnknownSubset)),
         Target::Cluster(id) => table.cluster(id),
     };
-    if cluster.is_empty() && !goes_where_dialled(cluster, host) {
+    let chosen = cluster.finding == Finding::Endpoints && !goes_where_dialled(cluster, host);
+    if chosen && cluster.is_empty() {
         let reason = if cluster.unresolved { Reason::UnresolvedName } else { Reason::NoHealthyEndpoint };
         return Err(Respond::new(503, "UH", b"no healthy upstream", reason));
     }
@@ -303,7 +313,16 @@ fn aimed<'t>(
 /// it found.
 fn goes_where_dialled(cluster: &Cluster, host: &VirtualHost) -> bool {
     let own = host.service.as_ref().is_some_and(|(name, ..)| *name == cluster.host);
-    cluster.original_destination || (cluster.unresolved && own)
+    cluster.finding == Finding::Dialled || (cluster.unresolved && own)
+}
+
+/// `None` where the name to resolve is none.
+fn towards(cluster: &Cluster, host: &VirtualHost, request: &Request<'_>) -> Option<Towards> {
+    match cluster.finding {
+        Finding::AskedName { port } => AskedName::new(without_port(request.authority), port).map(Towards::Name),
+        _ if goes_where_dialled(cluster, host) => Some(Towards::Dialled),
+        Finding::Endpoints | Finding::Dialled => Some(Towards::Endpoint),
+    }
 }
 
 /// The route's condition on the path.

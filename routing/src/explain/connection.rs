@@ -1,7 +1,7 @@
 //! The answer about a connection whose bytes are not read as HTTP.
 
 use super::answer::{Explanation, RuleShown, ServiceShown};
-use super::{Question, Speech, destinations, pick};
+use super::{Question, Speech, destinations, pick, picked_name};
 use crate::balance::mix;
 use crate::decide::{
     Connection, ConnectionDecision, Dialled, SelectedConnection, decide_connection, select_connection,
@@ -76,7 +76,10 @@ impl Explanation {
             }
             ConnectionDecision::Route(route) => {
                 (self.verdict, self.reason) = ("route", route.reason.as_str());
-                self.pick = pick(route.cluster, route.key, seed);
+                self.pick = match &route.asked {
+                    Some(asked) => Some(picked_name(route.cluster, asked)),
+                    None => pick(route.cluster, route.key, seed),
+                };
             }
         }
     }

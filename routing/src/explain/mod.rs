@@ -37,7 +37,8 @@ use passed_over::Met;
 
 use crate::balance::{Balance, mix};
 use crate::decide::{
-    Dialled, Outcome, Reason, Request, Selected, decide, normalize_path, refusal, select, without_port,
+    AskedName, Dialled, Outcome, Reason, Request, Selected, Towards, decide, normalize_path, refusal, select,
+    without_port,
 };
 use crate::enrol::{Verdict, enrol};
 use crate::model::{Hostname, LoadBalancer, Namespace, Pod, Protocol, Service, VirtualService, World};
@@ -289,13 +290,22 @@ impl Explanation {
                 });
             }
             Outcome::Route(route) => {
-                self.verdict = if route.to_dialled { "passthrough" } else { "route" };
+                self.verdict = if route.towards == Towards::Dialled { "passthrough" } else { "route" };
                 self.reason = route.reason.as_str();
                 self.request = Some(heads(&*route.rule.name, &*route.cluster.name).sent(&route));
-                self.pick = pick(route.cluster, route.key, seed);
+                self.pick = match &route.towards {
+                    Towards::Name(asked) => Some(picked_name(route.cluster, asked)),
+                    Towards::Endpoint | Towards::Dialled => pick(route.cluster, route.key, seed),
+                };
             }
         }
     }
+}
+
+/// Whoever sends it on looks the name up.
+fn picked_name(cluster: &Cluster, asked: &AskedName) -> Pick {
+    let subset = cluster.subset.as_deref().map(str::to_owned);
+    Pick { subset, endpoint: asked.to_string(), pod: None, sticky: false }
 }
 
 /// The endpoint that the seed draws.

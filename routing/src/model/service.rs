@@ -64,7 +64,7 @@ pub enum Resolution {
     Names,
     /// The same, and of a name's addresses the first is the endpoint, until another one is (Envoy's LOGICAL_DNS).
     FirstOfNames,
-    /// A wildcard, under which the name that a client asks for is to be resolved when it is asked for. Nobody does.
+    /// A wildcard, under which the name that a client asks for is resolved when it is asked for.
     AskedNames,
 }
 

@@ -15,6 +15,21 @@ use crate::model::{
     PolicyDefaults, Protocol, Resolution, RetryPolicy, Service, ServicePort, Subset, TlsOrigination, Warmup,
 };
 
+/// How connections to a cluster find where they go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// One of the endpoints is chosen.
+    Endpoints,
+    /// Headless, or PASSTHROUGH: endpoints are not chosen, the connection goes where the client dialled.
+    Dialled,
+    /// There are no endpoints: the name that the client asks for is resolved, and the connection goes to this port there
+    /// (`resolution: DYNAMIC_DNS`, Envoy's dynamic forward proxy).
+    AskedName {
+        /// The service port's target.
+        port: u16,
+    },
+}
+
 /// What a destination names: one port of a service, or a part of its endpoints.
 #[derive(Debug, Clone)]
 pub struct Cluster {
@@ -42,8 +57,8 @@ pub struct Cluster {
     pub outlier_detection: Option<Arc<OutlierDetection>>,
     /// How TLS is spoken to the endpoints; `None`: bytes go out as they came.
     pub tls: Option<Arc<TlsOrigination>>,
-    /// Headless, or PASSTHROUGH: endpoints are not chosen, the connection goes where the client dialled.
-    pub original_destination: bool,
+    /// How its connections find where they go.
+    pub finding: Finding,
     /// The ready endpoints, in ascending order of address.
     pub endpoints: Arc<[Endpoint]>,
     /// There are endpoints, and all of them are DNS names that are not known to come to any address.
@@ -75,7 +90,8 @@ impl Cluster {
             (endpoint.ready || minimum == 0) && near(endpoint) && carries(&endpoint.labels)
         };
         let listed: Vec<&Endpoint> = of_port.endpoints.iter().filter(selected).collect();
-        let unresolved = listed.is_empty() && of_port.names.iter().any(|name| carries(&name.labels));
+        let by_name = matches!(self.finding, Finding::AskedName { .. });
+        let unresolved = listed.is_empty() && !by_name && of_port.names.iter().any(|name| carries(&name.labels));
         let endpoints: Arc<[Endpoint]> = listed.iter().copied().filter(|endpoint| endpoint.ready).cloned().collect();
         let fails_over = self.near_first || self.outlier_detection.is_some();
         let localities = Localities { client: &self.client, setting: &self.locality, fails_over };
@@ -283,11 +299,23 @@ fn cluster(
         connection_pool: composed.connection_pool,
         outlier_detection: composed.outlier_detection,
         tls: composed.tls,
-        original_destination: composed.original_destination || service.resolution == Resolution::Dialled,
+        finding: finding(service.resolution, composed.original_destination, port),
         endpoints: Arc::default(),
         selector: subset.map(|subset| Arc::new(subset.labels.clone())).unwrap_or_default(),
         layout: Arc::default(),
         client,
     };
     bare.with_endpoints(port)
+}
+
+fn finding(resolution: Resolution, passes: bool, port: &ServicePort) -> Finding {
+    match resolution {
+        _ if passes => Finding::Dialled,
+        Resolution::Dialled => Finding::Dialled,
+        // Its only name is the wildcard, which has the port that is dialled there.
+        Resolution::AskedNames => {
+            Finding::AskedName { port: port.names.first().map_or(port.number, |wildcard| wildcard.port) }
+        }
+        Resolution::Endpoints | Resolution::Names | Resolution::FirstOfNames => Finding::Endpoints,
+    }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Cluster, Leg, Table, Target};
+use super::{Cluster, Finding, Leg, Table, Target};
 use crate::balance::Balance;
 use crate::decide::{Connection, Dialled, SelectedConnection, select_connection};
 use crate::hash_key;
@@ -62,6 +62,8 @@ pub enum NeedsProxy {
     Weights,
     /// The shares are too fine for a table of slots.
     Shares,
+    /// It goes to the name that the client asks for.
+    Name,
     /// The connection goes where it was dialled, or to an address of another family.
     Address,
 }
@@ -78,6 +80,7 @@ impl fmt::Display for NeedsProxy {
             Self::Locality => "endpoints are preferred by where they run",
             Self::Weights => "endpoints have weights and do not take connections at random",
             Self::Shares => "its shares are too fine for a table of slots",
+            Self::Name => "it goes to the name that the client asks for",
             Self::Address => "it keeps its address, or changes its family",
         })
     }
@@ -158,8 +161,10 @@ impl Table {
 
 /// Whether every endpoint of a cluster may be used at any time, by as many connections as come.
 fn plain(cluster: &Cluster) -> Result<(), NeedsProxy> {
-    if cluster.original_destination || cluster.unresolved {
-        return Err(NeedsProxy::Address);
+    match cluster.finding {
+        Finding::Endpoints if !cluster.unresolved => {}
+        Finding::Endpoints | Finding::Dialled => return Err(NeedsProxy::Address),
+        Finding::AskedName { .. } => return Err(NeedsProxy::Name),
     }
     // What is said about HTTP means nothing here.
     let limits = ConnectionPool {

@@ -35,7 +35,7 @@ use crate::model::{Labels, Locality, OutboundTraffic, Pod, Protocol, Service, Wo
 pub(crate) use action::{Action, Forward};
 pub(crate) use by_host::ByHost;
 use clusters::ClusterTable;
-pub use clusters::{Cluster, ClusterId, Target};
+pub use clusters::{Cluster, ClusterId, Finding, Target};
 pub(crate) use delegation::{Delegates, Undelegated, Unused};
 pub use effects::Effects;
 pub use filter_chains::RuleKind;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{Scope, Table};
 use crate::balance::Balance;
-use crate::decide::{Dialled, Outcome, Request, decide};
+use crate::decide::{Dialled, Outcome, Request, Towards, decide};
 use crate::manifest;
 use crate::model::{Labels, World};
 use crate::validate::validate;
@@ -98,7 +98,7 @@ const WEB: (&str, u16) = ("10.96.0.1", 8080);
 fn ask(table: &Table, (address, port): (&str, u16), request: &Request<'_>, draw: u32) -> String {
     let dialled = Dialled { address: address.parse::<IpAddr>().expect("an address"), port };
     match decide(table, dialled, request, draw).outcome {
-        Outcome::Route(route) if route.to_dialled => "passthrough".to_owned(),
+        Outcome::Route(route) if route.towards == Towards::Dialled => "passthrough".to_owned(),
         Outcome::Route(route) => route.cluster.name.to_string(),
         Outcome::Respond(respond) => format!("{} {}", respond.status, respond.flag),
         Outcome::Passthrough(_) => "passthrough".to_owned(),

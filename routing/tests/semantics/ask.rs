@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use meshlet_routing::decide::{
-    Connection, ConnectionDecision, Decision, Dialled, Outcome, Request, RoutedConnection, decide, decide_connection,
+    Connection, ConnectionDecision, Decision, Dialled, Outcome, Request, RoutedConnection, Towards, decide,
+    decide_connection,
 };
 use meshlet_routing::fault::{Fault, Severity};
 use meshlet_routing::inventory::Inventory;
@@ -115,7 +116,7 @@ pub(crate) fn decided<'t>(table: &'t Table, dialled: &str, request: &Request<'_>
 /// The same in a word: a cluster's name, `STATUS FLAG`, or `passthrough`.
 pub(crate) fn sent(table: &Table, dialled: &str, request: &Request<'_>, draw: u32) -> String {
     match decided(table, dialled, request, draw).outcome {
-        Outcome::Route(route) if route.to_dialled => "passthrough".to_owned(),
+        Outcome::Route(route) if route.towards == Towards::Dialled => "passthrough".to_owned(),
         Outcome::Route(route) => route.cluster.name.to_string(),
         Outcome::Respond(respond) => format!("{} {}", respond.status, respond.flag),
         Outcome::Passthrough(_) => "passthrough".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use meshlet_routing::decide::Outcome;
+use meshlet_routing::decide::{Outcome, Towards};
 use meshlet_routing::model::{Labels, Locality, World};
 use meshlet_routing::table::{Scope, Table};
 
@@ -31,7 +31,10 @@ pub(crate) fn endpoints(table: &Table, host: &str) -> String {
     let Outcome::Route(route) = decided(table, "192.0.2.1:80", &get(host, "/"), 0).outcome else {
         return goes(table, host);
     };
-    if route.to_dialled {
+    if let Towards::Name(asked) = &route.towards {
+        return asked.to_string();
+    }
+    if route.towards == Towards::Dialled {
         return goes(table, host);
     }
     route.cluster.endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect::<Vec<_>>().join(" ")

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use meshlet_routing::table::{Scope, Table};
+use meshlet_routing::decide::{AskedName, Dialled, Outcome, Reason, Towards};
+use meshlet_routing::table::{NeedsProxy, Scope, Table};
 
-use crate::ask::{connected, errors, faults, get, inventory, istio, pod, relayed, sent, table, world};
+use crate::ask::{connected, decided, errors, faults, get, inventory, istio, pod, relayed, sent, table, world};
 use crate::s1_10_other_objects::{endpoints, goes, place, shop};
 
 fn entry(spec: &str) -> String {
@@ -75,14 +77,78 @@ fn s1_10_given_names_that_come_to_nothing_then_they_are_the_clients_to_resolve()
         assert_eq!(endpoints(&table, "in.example.com"), from_another, "{spec}");
         assert!(faults(&entry(spec)).is_empty(), "{spec}");
     }
-    let wild = entry("resolution: DYNAMIC_DNS").replace("[api.example.com]", "['*.example.com']");
-    assert_eq!(goes(&table(&wild, "shop"), "any.example.com"), "passthrough");
-    assert_eq!(errors(&wild), [""; 0]);
-    assert!(
-        faults(&wild).iter().any(|fault| fault.problem.contains("not honoured")),
-        "it is for the shell to ask, per request"
+}
+
+/// An entry of names that are resolved when they are asked for, and a route of another host to it.
+fn wild(more: &str) -> String {
+    entry("resolution: DYNAMIC_DNS, addresses: [192.0.2.7]").replace("[api.example.com]", "['*.example.com']")
+        + &istio(
+            "VirtualService",
+            "shop",
+            "r",
+            "{hosts: [in.test], http: [{timeout: 3s, rewrite: {authority: other.example.com}, route: [{destination: {host: '*.example.com'}}]}]}",
+        )
+        + more
+}
+
+#[test]
+fn s1_10_given_a_dynamic_dns_entry_then_the_host_that_is_asked_for_is_resolved_at_the_ports_target() {
+    let table = table(&wild(""), "shop");
+    assert_eq!(endpoints(&table, "any.example.com"), "any.example.com:8080");
+    assert_eq!(endpoints(&table, "Deep.Any.example.com:1234"), "deep.any.example.com:8080", "no port of Host's");
+    assert_eq!(endpoints(&table, "in.test"), "in.test:8080", "from another host too, by the name before a rewrite");
+    assert_eq!(goes(&table, "example.com"), "passthrough", "the wildcard does not cover it");
+    assert_eq!(sent(&table, "192.0.2.1:81", &get("a.example.com", "/"), 0), "outbound|81||*.example.com");
+    let Outcome::Route(route) = decided(&table, "192.0.2.1:81", &get("a.example.com", "/"), 0).outcome else {
+        panic!("it is sent on");
+    };
+    assert_eq!(route.towards, Towards::Name(AskedName { name: "a.example.com".into(), port: 81 }), "no targetPort");
+    assert_eq!(faults(&wild("")).len(), 0);
+    assert_eq!(inventory(&wild("")).names().count(), 0, "a wildcard is no name to follow");
+}
+
+#[test]
+fn s1_10_given_a_dynamic_dns_entry_then_a_routes_effects_and_the_rules_limits_are_in_force_and_a_hash_is_void() {
+    let rule = istio(
+        "DestinationRule",
+        "shop",
+        "d",
+        "{host: '*.example.com', trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}, loadBalancer: {consistentHash: {httpCookie: {name: c, ttl: 1s}}}}}",
     );
-    assert_eq!(inventory(&wild).names().count(), 0, "a wildcard is no name");
+    let table = table(&wild(&rule), "shop");
+    let Outcome::Route(route) = decided(&table, "192.0.2.1:80", &get("in.test", "/"), 0).outcome else {
+        panic!("it is sent on");
+    };
+    assert_eq!(route.effects.timeout, Some(Duration::from_secs(3)));
+    assert_eq!(route.cluster.connection_pool.max_connections.map(u32::from), Some(7));
+    assert!(route.key.is_none() && route.response_lines.is_empty());
+    assert_eq!(route.reason, Reason::VirtualServiceRule);
+}
+
+#[test]
+fn s1_10_given_a_dynamic_dns_entry_then_nothing_that_is_asked_for_is_no_endpoint() {
+    assert_eq!(
+        sent(&table(&wild(""), "shop"), "192.0.2.7:80", &get("192.0.2.7", "/"), 0),
+        "outbound|80||*.example.com"
+    );
+    let tcp = wild("").replace("name: b, protocol: HTTP", "name: b, protocol: TCP");
+    let tcp = table(&tcp, "shop");
+    assert_eq!(connected(&tcp, "192.0.2.7:81", None), "reset UH", "opaque bytes name nothing");
+    let dialled = Dialled { address: "192.0.2.7".parse().expect("an address"), port: 81 };
+    assert_eq!(tcp.kernel_route(dialled, &[]), Err(NeedsProxy::Name));
+}
+
+#[test]
+fn s1_10_given_a_dynamic_dns_entry_of_tls_then_the_server_name_is_resolved() {
+    for addresses in ["", ", addresses: [192.0.2.7]"] {
+        let text = entry(&format!("resolution: DYNAMIC_DNS{addresses}"))
+            .replace("[api.example.com]", "['*.example.com']")
+            .replace("name: b, protocol: HTTP", "name: b, protocol: TLS, targetPort: 8443");
+        let table = table(&text, "shop");
+        let asked = |name| relayed(&table, "192.0.2.7:81", Some(name), |route| route.asked.clone());
+        let expected = AskedName { name: "any.example.com".into(), port: 8443 };
+        assert_eq!(asked("Any.example.com"), Some(Some(expected)), "{addresses}");
+    }
 }
 
 /// A route of another host to the entry's, with more in its destination.

@@ -44,10 +44,7 @@ fn s1_7_given_passthrough_then_the_connection_goes_where_the_client_dialled_and_
     ] {
         let table = table(&rules);
         let found = format!("{:?}", ask(&table, 8080, &get("/", &[]), 0));
-        assert!(
-            found.contains("OriginalDestination") || found.contains("original_destination: true"),
-            "{rules}: {found}"
-        );
+        assert!(found.contains("OriginalDestination") || found.contains("finding: Dialled"), "{rules}: {found}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Section 3.4: rewriting path and Host.
 
-use meshlet_routing::decide::Outcome;
+use meshlet_routing::decide::{Outcome, Towards};
 
 use crate::ask::{decided, errors, faults, get, istio, pod, service, table};
 
@@ -129,7 +129,7 @@ fn s3_4_given_a_headless_service_then_the_address_is_the_dialled_one_and_the_rew
     let Outcome::Route(route) = decided(&table, "10.1.0.1:80", &get("web", "/a"), 0).outcome else {
         panic!("no route")
     };
-    assert!(route.to_dialled && route.key.is_none());
+    assert!(route.towards == Towards::Dialled && route.key.is_none());
     assert_eq!((route.reason.as_str(), route.path.as_deref()), ("OriginalDestination", Some("/newa")));
     assert_eq!(route.effects.authority.as_deref(), Some("other"));
 }

@@ -1,6 +1,6 @@
 //! Section 3 as a whole: whatever rules are written and whatever is asked, there is one decision, and it can be carried out.
 
-use meshlet_routing::decide::{Outcome, Request, normalize_path};
+use meshlet_routing::decide::{Outcome, Request, Towards, normalize_path};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -96,7 +96,7 @@ proptest! {
         prop_assert_eq!(format!("{:?}", outcome()), format!("{:?}", outcome()), "the same answer twice");
         match outcome() {
             Outcome::Route(route) => {
-                prop_assert!(route.to_dialled || !route.cluster.endpoints.is_empty());
+                prop_assert!(route.towards == Towards::Dialled || !route.cluster.endpoints.is_empty());
                 prop_assert!(route.path.is_none_or(|path| !path.is_empty()));
             }
             Outcome::Respond(respond) => {

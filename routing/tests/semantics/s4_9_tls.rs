@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use meshlet_routing::decide::{Connection, ConnectionDecision, Dialled, decide_connection};
+use meshlet_routing::decide::{Connection, ConnectionDecision, Dialled, Towards, decide_connection};
 use meshlet_routing::fault::Severity;
 use meshlet_routing::model::{TlsOrigination, Trust};
 use meshlet_routing::table::{Scope, Table};
@@ -120,7 +120,7 @@ fn s4_9_given_tls_at_every_level_then_it_is_composed_like_the_other_blocks() {
 fn s4_9_given_simple_for_endpoints_that_are_not_chosen_then_connections_to_where_they_dialled_know_of_it() {
     let table = table(&policy("loadBalancer: {simple: PASSTHROUGH}, tls: {mode: SIMPLE, sni: a}"));
     let route = routed(&table, &get("/", &[]), 0);
-    assert!(route.to_dialled && route.cluster.tls.is_some());
+    assert!(route.towards == Towards::Dialled && route.cluster.tls.is_some());
     let text = service("shop", "db", "clusterIP: 10.96.0.2, ports: [{name: tcp, port: 80}]")
         + &istio(
             "DestinationRule",

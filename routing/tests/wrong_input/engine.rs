@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use meshlet_routing::analyze::analyze;
-use meshlet_routing::decide::{Dialled, Outcome, Request, decide, normalize_path};
+use meshlet_routing::decide::{Dialled, Outcome, Request, Towards, decide, normalize_path};
 use meshlet_routing::explain::{Capture, Client, Question, Speech, about, explain};
 use meshlet_routing::fault::{Fault, Severity};
 use meshlet_routing::manifest;
@@ -99,7 +99,7 @@ fn decisions_are_total(table: &Table, (host, method, path, port): &(&str, &str, 
             let decision = decide(table, dialled, &request, draw);
             match &decision.outcome {
                 Outcome::Route(route) => {
-                    assert!(route.to_dialled || !route.cluster.endpoints.is_empty(), "{decision:?}");
+                    assert!(route.towards == Towards::Dialled || !route.cluster.endpoints.is_empty(), "{decision:?}");
                     assert!(!route.cluster.name.is_empty(), "{decision:?}");
                 }
                 Outcome::Respond(respond) => {

@@ -214,7 +214,14 @@ impl Page {
         }
         if let Some(pick) = &answer.pick {
             let subset = pick.subset.as_ref().map(|subset| format!("{subset} → ")).unwrap_or_default();
-            let sticky = if pick.sticky { "by the hash: the same while endpoints are" } else { "one draw of many" };
+            let named = pick.endpoint.parse::<std::net::SocketAddr>().is_err();
+            let sticky = if named {
+                "the name is resolved when it is asked for"
+            } else if pick.sticky {
+                "by the hash: the same while endpoints are"
+            } else {
+                "one draw of many"
+            };
             let pod = pick.pod.as_ref().map(|pod| format!("{pod} ")).unwrap_or_default();
             self.line("PICK", "", &format!("{subset}{pod}{}  ({sticky})", pick.endpoint));
         }

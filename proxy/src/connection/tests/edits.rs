@@ -19,11 +19,12 @@ use super::*;
 use crate::protocol::http1::request::RequestHead;
 use crate::protocol::http1::response::ResponseHead;
 use crate::protocol::http1::{Parsed, forward};
+use crate::snapshot::asked::ResolvConf;
 
 fn downstream() -> Downstream {
     let dialled: SocketAddr = "10.96.0.7:8080".parse().expect("an address");
     Downstream {
-        worker: Worker::new(Resources::new(None).expect("what a worker needs")),
+        worker: Worker::new(Resources::new(None, ResolvConf::new("/nowhere".into())).expect("what a worker needs")),
         pod: Pod::new(client(Protocol::Http, dialled, &[])).into(),
         dialled: Dialled { address: dialled.ip(), port: dialled.port() },
         peer: "10.1.0.5:41000".parse().expect("an address"),

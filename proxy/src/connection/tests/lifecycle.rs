@@ -105,7 +105,8 @@ fn given_running_workers_then_each_beats_from_its_own_loop() {
     let beat = Arc::new(move |worker: usize| {
         counted[worker].fetch_add(1, Ordering::SeqCst);
     });
-    let workers = Workers::start(NonZeroUsize::new(2).expect("two"), beat, AccessLog::Off).expect("workers");
+    let workers =
+        Workers::start(NonZeroUsize::new(2).expect("two"), beat, AccessLog::Off, &nowhere()).expect("workers");
     wait_for(|| beats.iter().all(|beats| beats.load(Ordering::SeqCst) >= 3));
     workers.shutdown(Duration::ZERO);
 }

@@ -8,6 +8,7 @@ mod failures;
 mod http;
 mod lifecycle;
 mod mirrors;
+mod names;
 mod opaque;
 mod policy;
 mod tcp;
@@ -33,6 +34,7 @@ use meshlet_routing::validate::validate;
 
 use super::{Client, Common, Netns, Services, Workers};
 use crate::settings::AccessLog;
+use crate::snapshot::asked::ResolvConf;
 
 /// Nothing here takes this long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -187,6 +189,11 @@ fn untimed(head: &str) -> String {
     head.split_inclusive('\n').filter(|line| !line.starts_with("x-envoy-upstream-service-time: ")).collect()
 }
 
+/// No nameservers.
+fn nowhere() -> ResolvConf {
+    ResolvConf::new("/nowhere".into())
+}
+
 /// Two workers that serve one pod, for which `echo.shop` is the only service.
 struct Node {
     workers: Option<Workers>,
@@ -197,9 +204,14 @@ struct Node {
 impl Node {
     /// The service's address is `dialled`, its port declared as `protocol`.
     fn new(protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Self {
+        Self::resolving(&nowhere(), protocol, dialled, endpoints)
+    }
+
+    /// The same, with nameservers.
+    fn resolving(resolv_conf: &ResolvConf, protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Self {
         let beat = Arc::new(|_| {});
         let count = NonZeroUsize::new(2).expect("two");
-        let workers = Workers::start(count, beat, AccessLog::Off).expect("workers");
+        let workers = Workers::start(count, beat, AccessLog::Off, resolv_conf).expect("workers");
         let listeners = listeners(count.get());
         let port = listeners[0].local_addr().expect("an address").port();
         let capture = SocketAddr::from((Ipv4Addr::from(meshlet_wire::id_address(ID)), port));

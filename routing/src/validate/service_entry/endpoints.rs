@@ -51,12 +51,6 @@ pub(super) fn read(spec: &Fields<'_>, mode: Mode, ports: &[EntryPort]) -> Vec<En
         }
         _ => {}
     }
-    if mode == Mode::DynamicDns {
-        let problem = "DYNAMIC_DNS is not honoured by this version: it resolves no name when it is asked for";
-        let remedy = "such a connection goes where the client dialled, and a route from another host has nowhere to go \
-                      (503); list the names that are asked for, with resolution: DNS";
-        report.warn(&spec.path("resolution"), problem, remedy);
-    }
     written.iter().filter_map(|entry| endpoint(entry, mode, ports)).collect()
 }
 

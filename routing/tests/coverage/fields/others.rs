@@ -29,7 +29,7 @@ fields! {
     "1.10" S "ServiceEntry: spec.resolution" ENTRY_DNS "STATIC" Honoured(&["s1_10_given_a_static_entry_then_its_endpoints_have_their_own_ports_labels_places_and_weights"]);
     "1.10" S "ServiceEntry: spec.resolution" ENTRY_PLAIN "DNS" Honoured(&["s1_10_given_a_dns_entry_then_every_address_of_its_names_is_an_endpoint_of_their_place_and_weight", "s1_10_given_a_dns_entry_without_endpoints_then_each_host_is_resolved_by_itself"]);
     "1.10" S "ServiceEntry: spec.resolution" ENTRY_PLAIN "DNS_ROUND_ROBIN" Honoured(&["s1_10_given_a_dns_round_robin_entry_then_the_first_address_alone_is_the_endpoint"]);
-    "1.10" S "ServiceEntry: spec.resolution" ENTRY_PLAIN "DYNAMIC_DNS" Reported;
+    "1.10" S "ServiceEntry: spec.resolution" ENTRY_WILD "DYNAMIC_DNS" Honoured(&["s1_10_given_a_dynamic_dns_entry_then_the_host_that_is_asked_for_is_resolved_at_the_ports_target", "s1_10_given_a_dynamic_dns_entry_of_tls_then_the_server_name_is_resolved"]);
     "1.10" S "ServiceEntry: spec.endpoints" ENTRY "[{address: 10.9.0.2, labels: {version: v1}}]" Honoured(&["s1_10_given_a_static_entry_then_its_endpoints_have_their_own_ports_labels_places_and_weights"]);
     "1.10" S "ServiceEntry: spec.workloadSelector.labels" ENTRY_PLAIN "{app: b}" Honoured(&["s1_10_given_an_entry_that_selects_pods_then_those_of_its_namespace_are_its_endpoints"]);
     "1.10" S "ServiceEntry: spec.location" ENTRY "MESH_EXTERNAL" Ignored;
@@ -44,6 +44,7 @@ const SLICE_UNREADY: &str = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSli
 const SIDECAR: &str = "{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: x, namespace: shop}, spec: {egress: [{hosts: [shop/*]}]}}";
 const ENTRY: &str = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: x, namespace: shop}, spec: {hosts: [a.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, endpoints: [{address: 10.9.0.1}]}}";
 const ENTRY_PLAIN: &str = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: x, namespace: shop}, spec: {hosts: [a.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC}}";
+const ENTRY_WILD: &str = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: x, namespace: shop}, spec: {hosts: ['*.example.com'], ports: [{number: 80, name: http, protocol: HTTP}], resolution: NONE}}";
 const ENTRY_DNS: &str = "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: x, namespace: shop}, spec: {hosts: [a.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}}";
 const WORKLOAD: &str =
     "{apiVersion: networking.istio.io/v1, kind: WorkloadEntry, metadata: {name: x, namespace: shop}}";
