@@ -429,3 +429,24 @@ fn given_conditions_on_scheme_and_parameters_that_do_not_hold_then_they_are_name
         ]
     );
 }
+
+#[test]
+fn given_a_name_that_is_resolved_when_it_is_asked_for_then_it_is_the_pick_and_there_are_no_endpoints() {
+    let entry = "---\n{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: up, namespace: shop}, spec: {hosts: ['*.up.test'], addresses: [192.0.2.7], resolution: DYNAMIC_DNS, ports: [{number: 8000, name: http, protocol: HTTP, targetPort: 80}, {number: 8443, name: tls, protocol: TLS}]}}\n";
+    let from_web = "{hosts: [web], http: [{route: [{destination: {host: '*.up.test', port: {number: 8000}}}]}]}";
+    let own = "{hosts: ['*.up.test'], http: [{route: [{destination: {host: '*.up.test'}}]}], tls: [{match: [{sniHosts: ['*.up.test']}], route: [{destination: {host: '*.up.test', port: {number: 8443}}}]}]}";
+    let whole = [entry, &virtual_service("shop", "web", from_web), &virtual_service("shop", "up", own)].concat();
+    let address = Some("192.0.2.7".parse().expect("an address"));
+    let dialled = |speech, port| {
+        explain(&world(&format!("{BASE}{whole}")), &Question { address, ..question(speech, "a.up.test", port) })
+    };
+    for (explanation, pick) in [
+        (dialled(Speech::Http1, 8000), "a.up.test:80"),
+        (ask(&whole, &[]), "web:80"),
+        (dialled(Speech::Tls, 8443), "a.up.test:8443"),
+    ] {
+        assert_eq!((explanation.verdict, explanation.path), ("route", "proxy"), "{explanation:?}");
+        assert_eq!(explanation.destinations.iter().map(|found| found.endpoints.len()).collect::<Vec<_>>(), [0]);
+        assert_eq!(explanation.pick.map(|found| found.endpoint).as_deref(), Some(pick));
+    }
+}
