@@ -126,7 +126,7 @@ impl Routes {
     /// Lays a plan out; where there was one, its cells stay what they are, with whose turn it is.
     fn write(&mut self, key: RouteKey, plan: &RoutePlan, now: Instant) -> anyhow::Result<()> {
         let before = self.written.remove(&key);
-        let (old_top, old_legs) = before.map_or((None, Vec::new()), |written| (Some(written.top), written.legs));
+        let (mut old_top, old_legs) = before.map_or((None, Vec::new()), |written| (Some(written.top), written.legs));
         let mut old_legs = old_legs.into_iter();
         let mut legs = Vec::new();
         let leaves: &[(u32, Leaf)] = if let RoutePlan::Weighted(leaves) = plan { leaves } else { &[] };
@@ -135,15 +135,15 @@ impl Routes {
             .iter()
             .try_for_each(|(_, leaf)| self.lay(leaf, old_legs.next(), now).map(|laid| legs.push(laid)))
             .and_then(|()| match plan {
-                RoutePlan::Sole(leaf) => self.lay(leaf, old_top, now),
+                RoutePlan::Sole(leaf) => self.lay(leaf, old_top.take(), now),
                 RoutePlan::Weighted(leaves) => {
                     let shares = legs.iter().zip(leaves).map(|(laid, (weight, _))| (laid.cell | SUBROUTE, *weight));
                     let slots: Vec<u32> = shares.flat_map(|(slot, weight)| (0..weight).map(move |_| slot)).collect();
-                    self.lay_slots(MODE_RANDOM, &slots, old_top, now)
+                    self.lay_slots(MODE_RANDOM, &slots, old_top.take(), now)
                 }
             });
         // What it no longer has.
-        old_legs.for_each(|laid| self.clear(laid, now));
+        old_legs.chain(old_top).for_each(|laid| self.clear(laid, now));
         match laid {
             Ok(top) => {
                 let cell = top.cell;

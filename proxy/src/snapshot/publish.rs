@@ -118,6 +118,8 @@ impl Published {
         }
         for service in gone {
             if let Some(id) = self.ids.remove(&service) {
+                // Its routes go with it: the id may come to mean something else.
+                self.laid_out_for = None;
                 self.retired.insert(id, (service, now));
             }
         }
