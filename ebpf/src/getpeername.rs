@@ -7,8 +7,9 @@ use aya_ebpf::programs::SockAddrContext;
 use meshlet_wire::ServiceKey;
 
 use crate::ALLOW;
-use crate::connect::{dialled, port_bytes, port_word};
+use crate::connect::{port_bytes, port_word};
 use crate::maps::PEER;
+use crate::verdict::dialled;
 
 /// What the pod asked for, of a connection whose endpoint was picked in connect. A socket that was connected anew since is not
 /// at that endpoint any more.

@@ -14,6 +14,7 @@ mod getpeername;
 mod maps;
 mod pick;
 mod sock_ops;
+mod verdict;
 
 use aya_ebpf::macros::{cgroup_sock_addr, sock_ops};
 use aya_ebpf::programs::{SockAddrContext, SockOpsContext};
