@@ -3,6 +3,7 @@
 mod enrolment;
 mod explain;
 mod failure;
+mod families;
 mod http_effects;
 mod http_proxy;
 mod http_routes;

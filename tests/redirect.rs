@@ -55,7 +55,7 @@ fn given_a_socket_bound_to_the_pods_address_when_it_connects_then_it_is_captured
     let device = client.connect(&call).expect("an answer");
     assert_eq!((device.error, device.peer), (None, Some(node.service.to_string())));
     assert_eq!(lo(&mut client), Some(0), "native");
-    let call = ConnectCall { bind: Some(own.into()), ..ConnectCall::to(node.service) };
+    let call = ConnectCall { bind: Some(own), ..ConnectCall::to(node.service) };
     let bound = client.connect(&call).expect("an answer");
     assert_eq!((bound.error, bound.peer), (None, Some(node.service.to_string())));
     assert!(lo(&mut client) > Some(0), "captured");

@@ -1,6 +1,6 @@
 //! The founding experiment's node.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -135,9 +135,9 @@ impl Node {
         self.sandbox.client(&Self::pod(pod)).expect("a client")
     }
 
-    /// Address of a pod.
+    /// The primary address of a pod.
     #[must_use]
-    pub fn ip(&self, pod: &str) -> Ipv4Addr {
+    pub fn ip(&self, pod: &str) -> IpAddr {
         self.sandbox.pod_ip(&Self::pod(pod)).expect("a pod")
     }
 

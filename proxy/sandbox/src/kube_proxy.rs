@@ -1,16 +1,16 @@
 //! kube-proxy: the nftables rules that make ClusterIPs work for whoever is not captured.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 use anyhow::Context as _;
 
 use crate::netns::Netns;
 
-/// A Service's port and the ready endpoints behind it.
+/// A Service's port at one of its ClusterIPs, and the ready endpoints behind it, which are of the same family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Balanced {
-    pub(crate) address: SocketAddrV4,
-    pub(crate) endpoints: Vec<SocketAddrV4>,
+    pub(crate) address: SocketAddr,
+    pub(crate) endpoints: Vec<SocketAddr>,
 }
 
 /// The rules in force in a node's network namespace.
@@ -41,13 +41,21 @@ impl KubeProxy {
 /// and a refusal of whatever else is sent to a ClusterIP
 /// (kubernetes v1.31 pkg/proxy/nftables/proxier.go, writeServiceToEndpointRules and cluster-ips-check).
 fn rules(services: &[Balanced]) -> String {
-    let translated: String = services.iter().filter_map(translation).collect();
+    let (v4, v6): (Vec<_>, Vec<_>) = services.iter().partition(|service| service.address.is_ipv4());
+    // A kernel without IPv6 has no such table, and then there is no such Service.
+    let v6 = if v6.is_empty() { String::new() } else { table("ip6", &v6) };
+    table("ip", &v4) + &v6
+}
+
+/// The table of one family, in the place of what it was.
+fn table(family: &str, services: &[&Balanced]) -> String {
+    let translated: String = services.iter().filter_map(|service| translation(family, service)).collect();
     let refused: String =
-        services.iter().map(|service| format!("    ip daddr {} reject\n", service.address.ip())).collect();
+        services.iter().map(|service| format!("    {family} daddr {} reject\n", service.address.ip())).collect();
     format!(
-        "add table ip kube-proxy\n\
-         delete table ip kube-proxy\n\
-         table ip kube-proxy {{\n  \
+        "add table {family} kube-proxy\n\
+         delete table {family} kube-proxy\n\
+         table {family} kube-proxy {{\n  \
            chain services {{\n    \
              type nat hook prerouting priority dstnat\n\
          {translated}  }}\n  \
@@ -59,14 +67,16 @@ fn rules(services: &[Balanced]) -> String {
 }
 
 /// The rule of a Service that has endpoints.
-fn translation(service: &Balanced) -> Option<String> {
+fn translation(family: &str, service: &Balanced) -> Option<String> {
     let (ip, port) = (service.address.ip(), service.address.port());
     let numbered = service.endpoints.iter().enumerate();
     let map: Vec<String> =
         numbered.map(|(index, endpoint)| format!("{index} : {} . {}", endpoint.ip(), endpoint.port())).collect();
     let (count, map) = (map.len(), map.join(", "));
-    (count > 0)
-        .then(|| format!("    ip daddr {ip} tcp dport {port} dnat ip to numgen random mod {count} map {{ {map} }}\n"))
+    let rule = format!(
+        "    {family} daddr {ip} tcp dport {port} dnat {family} to numgen random mod {count} map {{ {map} }}\n"
+    );
+    (count > 0).then_some(rule)
 }
 
 #[cfg(test)]
@@ -93,8 +103,18 @@ mod tests {
     }
 
     #[test]
+    fn given_an_ipv6_service_then_it_is_in_a_table_of_its_own() {
+        let rules = rules(&[balanced("10.96.0.10:8080", &[]), balanced("[fd00::2:a]:8080", &["[fd00::1:a]:80"])]);
+        let (v4, v6) = rules.split_once("add table ip6 kube-proxy\ndelete table ip6 kube-proxy\n").expect("two tables");
+        assert!(v4.contains("10.96.0.10") && !v4.contains("fd00"), "{v4}");
+        let rule = "ip6 daddr fd00::2:a tcp dport 8080 dnat ip6 to numgen random mod 1 map { 0 : fd00::1:a . 80 }";
+        assert!(v6.contains(rule) && v6.contains("ip6 daddr fd00::2:a reject"), "{v6}");
+    }
+
+    #[test]
     fn given_no_service_then_the_old_rules_go() {
         let rules = rules(&[]);
         assert!(rules.starts_with("add table ip kube-proxy\ndelete table ip kube-proxy\n"), "{rules}");
+        assert!(!rules.contains("ip6"), "{rules}");
     }
 }

@@ -12,6 +12,7 @@ mod agent;
 mod cgroup;
 mod client;
 mod daemon;
+mod families;
 mod http;
 mod janitor;
 mod kube_proxy;
@@ -29,6 +30,7 @@ pub use agent::agent;
 pub use cgroup::Layout;
 pub use client::Client;
 pub use daemon::Daemon;
+pub use families::Families;
 pub use pod::{PodName, PodSpec};
 pub use process::Agent;
 pub use protocol::{

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -21,7 +21,8 @@ pub(crate) fn namespace(name: &str, labels: &[(&str, &str)]) -> Value {
 }
 
 /// A Pod that runs.
-pub(crate) fn pod(spec: &PodSpec, uid: &str, address: Ipv4Addr) -> Value {
+pub(crate) fn pod(spec: &PodSpec, uid: &str, addresses: &[IpAddr]) -> Value {
+    let listed: Vec<Value> = addresses.iter().map(|address| json!({"ip": address})).collect();
     let ports: Vec<Value> = spec.serves.iter().map(|port| json!({"containerPort": port, "protocol": "TCP"})).collect();
     let ready = if spec.ready { "True" } else { "False" };
     let conditions: Vec<Value> =
@@ -40,12 +41,13 @@ pub(crate) fn pod(spec: &PodSpec, uid: &str, address: Ipv4Addr) -> Value {
             "annotations": pairs(&spec.annotations),
         },
         "spec": {"containers": [{"name": "app", "image": "sandbox", "ports": ports}]},
-        "status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "conditions": conditions},
+        "status": {"phase": "Running", "podIP": addresses.first(), "podIPs": listed, "conditions": conditions},
     })
 }
 
-/// A Service with a ClusterIP.
-pub(crate) fn service(spec: &ServiceSpec, cluster_ip: Ipv4Addr) -> Value {
+/// A Service with its ClusterIPs.
+pub(crate) fn service(spec: &ServiceSpec, cluster_ips: &[IpAddr]) -> Value {
+    let families: Vec<&str> = spec.families.listed().iter().map(|family| family.name()).collect();
     let mut port =
         json!({"name": spec.port_name, "port": spec.port, "targetPort": spec.target_port, "protocol": "TCP"});
     if let Some(protocol) = &spec.app_protocol {
@@ -57,8 +59,10 @@ pub(crate) fn service(spec: &ServiceSpec, cluster_ip: Ipv4Addr) -> Value {
         "metadata": {"namespace": spec.namespace, "name": spec.name},
         "spec": {
             "type": "ClusterIP",
-            "clusterIP": cluster_ip,
-            "clusterIPs": [cluster_ip],
+            "clusterIP": cluster_ips.first(),
+            "clusterIPs": cluster_ips,
+            "ipFamilies": families,
+            "ipFamilyPolicy": spec.families.policy(),
             "selector": pairs(&spec.selector),
             "ports": [port],
         },

@@ -1,7 +1,7 @@
 //! Network namespaces: the node's, and the pods' with a link to it.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -22,37 +22,38 @@ impl Netns {
     pub(crate) fn node(prefix: &str) -> anyhow::Result<Self> {
         let node = Self::add(format!("{prefix}node"))?;
         node.ip("link set lo up")?;
-        node.run("sh", &["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"], "")?;
+        // A kernel without IPv6 has no such file, and then no pod asks for it.
+        let forward =
+            "cd /proc/sys/net; echo 1 > ipv4/ip_forward; cd ipv6/conf/all 2>&- || exit 0; echo 1 > forwarding";
+        node.run("sh", &["-c", forward], "")?;
         Ok(node)
     }
 
     /// A pod's, linked to the node's.
     ///
-    /// The link is routed, with the pod's address alone on it, as the ptp plugin and Calico do it: every packet between
+    /// The link is routed, with the pod's addresses alone on it, as the ptp plugin and Calico do it: every packet between
     /// pods passes the node's rules both ways, and answers to a ClusterIP are translated back. On a shared bridge they
     /// would take the short way.
     pub(crate) fn pod(
         name: String,
         node: &Self,
         index: usize,
-        address: Ipv4Addr,
+        addresses: &[IpAddr],
         gateway: Ipv4Addr,
     ) -> anyhow::Result<Self> {
         let pod = Self::add(name)?;
-        node.ip(&format!(
-            "link add veth{index} type veth peer name eth0 netns {}\n\
-             address add {gateway}/32 dev veth{index}\n\
-             link set veth{index} up\n\
-             route add {address}/32 dev veth{index}",
-            pod.name
-        ))?;
-        pod.ip(&format!(
-            "link set lo up\n\
-             address add {address}/32 dev eth0\n\
-             link set eth0 up\n\
-             route add {gateway}/32 dev eth0\n\
-             route add default via {gateway} dev eth0"
-        ))?;
+        let mut at_node = format!("link add veth{index} type veth peer name eth0 netns {}\n", pod.name);
+        let mut at_pod = "link set lo up\n".to_owned();
+        for address in addresses {
+            let (node_end, pod_end) = match address {
+                IpAddr::V4(address) => v4_link(&format!("veth{index}"), *address, gateway),
+                IpAddr::V6(address) => v6_link(&format!("veth{index}"), *address),
+            };
+            at_node += &node_end;
+            at_pod += &pod_end;
+        }
+        node.ip(&at_node)?;
+        pod.ip(&at_pod)?;
         Ok(pod)
     }
 
@@ -81,6 +82,43 @@ impl Netns {
     fn ip(&self, commands: &str) -> anyhow::Result<()> {
         run(command("ip").args(["-netns", &self.name, "-batch", "-"]), commands)
     }
+}
+
+/// Commands for the two ends of a pod's link, the node's first.
+fn v4_link(link: &str, address: Ipv4Addr, gateway: Ipv4Addr) -> (String, String) {
+    (
+        format!(
+            "address add {gateway}/32 dev {link}\n\
+             link set {link} up\n\
+             route add {address}/32 dev {link}\n"
+        ),
+        format!(
+            "address add {address}/32 dev eth0\n\
+             link set eth0 up\n\
+             route add {gateway}/32 dev eth0\n\
+             route add default via {gateway} dev eth0\n"
+        ),
+    )
+}
+
+/// The same for IPv6, with link-local addresses of our own: those that the kernel makes are of no use until it has made
+/// sure, for seconds, that nobody else has them, and without one a neighbour cannot be asked for.
+fn v6_link(link: &str, address: Ipv6Addr) -> (String, String) {
+    (
+        format!(
+            "link set {link} addrgenmode none\n\
+             address add fe80::1/64 dev {link} nodad\n\
+             link set {link} up\n\
+             route add {address}/128 dev {link}\n"
+        ),
+        format!(
+            "link set eth0 addrgenmode none\n\
+             address add fe80::2/64 dev eth0 nodad\n\
+             address add {address}/128 dev eth0 nodad\n\
+             link set eth0 up\n\
+             route add default via fe80::1 dev eth0\n"
+        ),
+    )
 }
 
 /// Removes every namespace whose name starts with `prefix`.

@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
 
 use crate::cgroup::{self, Layout};
+use crate::families::Families;
 use crate::names;
 use crate::netns::Netns;
 use crate::process::{Agent, Process, inside, tail};
@@ -54,6 +55,7 @@ pub struct PodSpec {
     pub(crate) annotations: Vec<(String, String)>,
     pub(crate) ready: bool,
     pub(crate) serves: Option<u16>,
+    pub(crate) families: Families,
 }
 
 impl PodSpec {
@@ -61,7 +63,14 @@ impl PodSpec {
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
         let name = PodName::new(namespace, name);
-        Self { name, labels: Vec::new(), annotations: Vec::new(), ready: true, serves: None }
+        Self {
+            name,
+            labels: Vec::new(),
+            annotations: Vec::new(),
+            ready: true,
+            serves: None,
+            families: Families::default(),
+        }
     }
 
     /// Adds a label.
@@ -78,7 +87,14 @@ impl PodSpec {
         self
     }
 
-    /// Runs the agent's HTTP server on this port of the pod's address.
+    /// Gives it addresses of these families rather than of IPv4.
+    #[must_use]
+    pub fn families(mut self, families: Families) -> Self {
+        self.families = families;
+        self
+    }
+
+    /// Runs the agent's HTTP server on this port of all its addresses.
     #[must_use]
     pub fn serving(mut self, port: u16) -> Self {
         self.serves = Some(port);
@@ -104,7 +120,8 @@ pub(crate) struct Site<'a> {
     pub(crate) layout: Layout,
     pub(crate) cgroup_root: &'a Path,
     pub(crate) netns: Netns,
-    pub(crate) address: Ipv4Addr,
+    /// The primary one first.
+    pub(crate) addresses: Vec<IpAddr>,
     pub(crate) agent: &'a Agent,
     /// Where the pod's processes write their errors.
     pub(crate) log: PathBuf,
@@ -115,7 +132,8 @@ pub(crate) struct Site<'a> {
 pub(crate) struct Pod {
     pub(crate) spec: PodSpec,
     pub(crate) uid: String,
-    pub(crate) address: Ipv4Addr,
+    /// The primary one first.
+    pub(crate) addresses: Vec<IpAddr>,
     pub(crate) netns: Netns,
     pub(crate) log: PathBuf,
     cgroup: PathBuf,
@@ -127,7 +145,7 @@ pub(crate) struct Pod {
 impl Pod {
     /// Creates the cgroups and starts the pause process and, if one is wanted, the server, which listens on return.
     pub(crate) fn start(spec: PodSpec, site: Site<'_>) -> anyhow::Result<Self> {
-        let Site { layout, cgroup_root, netns, address, agent, log } = site;
+        let Site { layout, cgroup_root, netns, addresses, agent, log } = site;
         let uid = names::uid()?;
         let cgroup = cgroup_root.join(layout.pod(&uid));
         let [pause, container] =
@@ -135,7 +153,7 @@ impl Pod {
         for path in [&pause, &container] {
             fs::create_dir_all(path).with_context(|| format!("creating cgroup {}", path.display()))?;
         }
-        let mut pod = Self { spec, uid, address, netns, log, cgroup, container, processes: Vec::new() };
+        let mut pod = Self { spec, uid, addresses, netns, log, cgroup, container, processes: Vec::new() };
         pod.run(&pause, agent, &["pause"])?;
         if let Some(port) = pod.spec.serves {
             let (name, port) = (pod.spec.name.name.clone(), port.to_string());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
@@ -34,7 +34,8 @@ pub struct Sandbox {
     node: Netns,
     kube_proxy: KubeProxy,
     pods: BTreeMap<PodName, Pod>,
-    services: BTreeMap<PodName, (ServiceSpec, Ipv4Addr)>,
+    /// With their ClusterIPs.
+    services: BTreeMap<PodName, (ServiceSpec, Vec<IpAddr>)>,
     pods_ever: usize,
 }
 
@@ -94,15 +95,15 @@ impl Sandbox {
         }
         let index = self.pods_ever;
         self.pods_ever += 1;
-        let address = self.addresses.pod()?;
+        let addresses = self.addresses.pod(spec.families)?;
         let netns = format!("{}p{index}", self.names.netns_prefix());
-        let netns = Netns::pod(netns, &self.node, index, address, self.addresses.gateway())
+        let netns = Netns::pod(netns, &self.node, index, &addresses, self.addresses.gateway())
             .with_context(|| format!("building the network of pod {name}"))?;
         let site = Site {
             layout: self.layout,
             cgroup_root: &self.names.cgroup(),
             netns,
-            address,
+            addresses,
             agent: &self.agent,
             log: self.names.folder().join(format!("pod.{}.{}.log", name.namespace(), name.name())),
         };
@@ -148,20 +149,21 @@ impl Sandbox {
         running.remove().with_context(|| format!("removing pod {pod}"))
     }
 
-    /// Creates a Service and returns its ClusterIP. Its endpoints are the ready pods that the selector matches, at any time.
+    /// Creates a Service and returns its (primary) ClusterIP. Its endpoints are the ready pods that the selector matches, at any time.
     ///
     /// # Errors
     /// When there is one of that name, or the file or kube-proxy's rules cannot be written.
-    pub fn add_service(&mut self, spec: ServiceSpec) -> anyhow::Result<Ipv4Addr> {
+    pub fn add_service(&mut self, spec: ServiceSpec) -> anyhow::Result<IpAddr> {
         let name = PodName::new(&spec.namespace, &spec.name);
         if self.services.contains_key(&name) {
             bail!("service {name} is there already");
         }
-        let address = self.addresses.service()?;
-        self.write(&format!("service.{}.{}.json", spec.namespace, spec.name), &manifest::service(&spec, address))?;
-        self.services.insert(name, (spec, address));
+        let addresses = self.addresses.service(spec.families)?;
+        let primary = *addresses.first().context("a Service has a family")?;
+        self.write(&format!("service.{}.{}.json", spec.namespace, spec.name), &manifest::service(&spec, &addresses))?;
+        self.services.insert(name, (spec, addresses));
         self.sync_kube_proxy()?;
-        Ok(address)
+        Ok(primary)
     }
 
     /// Writes any other manifest, or replaces it, at once.
@@ -188,12 +190,20 @@ impl Sandbox {
         Client::start(self.running(pod)?, &self.agent)
     }
 
-    /// The pod's address.
+    /// The pod's (primary) address: the IPv4 one, if it has one.
     ///
     /// # Errors
     /// When there is no such pod.
-    pub fn pod_ip(&self, pod: &PodName) -> anyhow::Result<Ipv4Addr> {
-        Ok(self.running(pod)?.address)
+    pub fn pod_ip(&self, pod: &PodName) -> anyhow::Result<IpAddr> {
+        self.pod_ips(pod)?.first().copied().with_context(|| format!("pod {pod} has no address"))
+    }
+
+    /// The pod's addresses, the primary one first.
+    ///
+    /// # Errors
+    /// When there is no such pod.
+    pub fn pod_ips(&self, pod: &PodName) -> anyhow::Result<Vec<IpAddr>> {
+        Ok(self.running(pod)?.addresses.clone())
     }
 
     /// The pod's network namespace, as `nsenter --net=` takes it.
@@ -212,13 +222,15 @@ impl Sandbox {
         Ok(self.running(pod)?.container.clone())
     }
 
-    /// A Service's ClusterIP.
+    /// A Service's ClusterIPs, the primary one first.
     ///
     /// # Errors
     /// When there is no such Service.
-    pub fn cluster_ip(&self, namespace: &str, name: &str) -> anyhow::Result<Ipv4Addr> {
+    pub fn cluster_ips(&self, namespace: &str, name: &str) -> anyhow::Result<Vec<IpAddr>> {
         let service = self.services.get(&PodName::new(namespace, name));
-        service.map(|(_, address)| *address).with_context(|| format!("there is no service {namespace}/{name}"))
+        service
+            .map(|(_, addresses)| addresses.clone())
+            .with_context(|| format!("there is no service {namespace}/{name}"))
     }
 
     /// What stands for the cgroup v2 mount: kubepods is right below.
@@ -262,13 +274,15 @@ impl Sandbox {
     /// Tells the API server's readers and kube-proxy what a pod is now.
     fn publish(&mut self, name: &PodName) -> anyhow::Result<()> {
         let pod = self.running(name)?;
-        self.write(&pod_file(name), &manifest::pod(&pod.spec, &pod.uid, pod.address))?;
+        self.write(&pod_file(name), &manifest::pod(&pod.spec, &pod.uid, &pod.addresses))?;
         self.sync_kube_proxy()
     }
 
     fn sync_kube_proxy(&mut self) -> anyhow::Result<()> {
-        let services: Vec<Balanced> =
-            self.services.values().map(|(spec, address)| spec.balanced(*address, self.pods.values())).collect();
+        let balanced = |(spec, addresses): &(ServiceSpec, Vec<IpAddr>)| -> Vec<Balanced> {
+            addresses.iter().map(|address| spec.balanced(*address, self.pods.values())).collect()
+        };
+        let services: Vec<Balanced> = self.services.values().flat_map(balanced).collect();
         self.kube_proxy.sync(&services)
     }
 

@@ -1,11 +1,12 @@
 //! A Service: what it is to be, and which pods stand behind it.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 
+use crate::families::{Families, Family};
 use crate::kube_proxy::Balanced;
 use crate::pod::Pod;
 
-/// A Service with one TCP port and a ClusterIP.
+/// A Service with one TCP port and a ClusterIP of each of its families.
 #[derive(Debug, Clone)]
 pub struct ServiceSpec {
     pub(crate) namespace: String,
@@ -15,6 +16,7 @@ pub struct ServiceSpec {
     pub(crate) target_port: u16,
     pub(crate) selector: Vec<(String, String)>,
     pub(crate) app_protocol: Option<String>,
+    pub(crate) families: Families,
 }
 
 impl ServiceSpec {
@@ -29,6 +31,7 @@ impl ServiceSpec {
             target_port,
             selector: Vec::new(),
             app_protocol: None,
+            families: Families::default(),
         }
     }
 
@@ -53,18 +56,28 @@ impl ServiceSpec {
         self
     }
 
+    /// Gives it ClusterIPs of these families rather than of IPv4.
+    #[must_use]
+    pub fn families(mut self, families: Families) -> Self {
+        self.families = families;
+        self
+    }
+
     fn selects(&self, pod: &Pod) -> bool {
         self.namespace == pod.spec.name.namespace()
             && !self.selector.is_empty()
             && self.selector.iter().all(|label| pod.spec.labels.contains(label))
     }
 
-    /// The Service as kube-proxy sees it: only ready pods count.
-    pub(crate) fn balanced<'a>(&self, address: Ipv4Addr, pods: impl Iterator<Item = &'a Pod>) -> Balanced {
+    /// One of the Service's ClusterIPs as kube-proxy sees it: only ready pods count, by their addresses of the same family.
+    pub(crate) fn balanced<'a>(&self, address: IpAddr, pods: impl Iterator<Item = &'a Pod>) -> Balanced {
+        let of_family =
+            |pod: &Pod| pod.addresses.iter().copied().find(|candidate| Family::of(*candidate) == Family::of(address));
         let endpoints = pods
             .filter(|pod| pod.spec.ready && self.selects(pod))
-            .map(|pod| SocketAddrV4::new(pod.address, self.target_port))
+            .filter_map(of_family)
+            .map(|endpoint| SocketAddr::new(endpoint, self.target_port))
             .collect();
-        Balanced { address: SocketAddrV4::new(address, self.port), endpoints }
+        Balanced { address: SocketAddr::new(address, self.port), endpoints }
     }
 }

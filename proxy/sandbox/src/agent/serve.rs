@@ -13,21 +13,24 @@
 //! Every answer has the header `x-pod`. A connection whose first byte is not a letter is echoed as it is.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::reply::Reply;
 use super::{at_work, until_orphaned};
 use crate::http::{self, Framing, Head};
 
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+
 /// Serves until orphaned.
 pub(super) fn serve(name: &str, port: u16) -> anyhow::Result<()> {
-    let listener =
-        TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).with_context(|| format!("listening on port {port}"))?;
+    let listener = listen(port).with_context(|| format!("listening on port {port}"))?;
     let name: Arc<str> = name.into();
     thread::spawn(move || {
         for stream in listener.incoming() {
@@ -44,10 +47,24 @@ pub(super) fn serve(name: &str, port: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// On all addresses of both families, or of IPv4 where the kernel has no other.
+fn listen(port: u16) -> io::Result<TcpListener> {
+    let Ok(socket) = Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP)) else {
+        return TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
+    };
+    socket.set_only_v6(false)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
 /// One connection. A client that breaks off ends it, which is nothing to report.
 fn connection(stream: TcpStream, name: &str) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let client = stream.peer_addr()?.to_string();
+    let peer = stream.peer_addr()?;
+    // An IPv4 client is told what it looks like, not how this socket says it.
+    let client = SocketAddr::new(peer.ip().to_canonical(), peer.port()).to_string();
     let mut out = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     if reader.fill_buf()?.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
