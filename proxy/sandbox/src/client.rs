@@ -14,7 +14,8 @@ use serde_json::Value;
 use crate::pod::{Pod, append};
 use crate::process::{Agent, Process, inside, tail};
 use crate::protocol::{
-    Answer, Command, ConnectCall, Connected, FloodCall, FloodReport, HttpCall, Interface, Moment, RawAnswer, RawCall,
+    Answer, Command, ConnectCall, Connected, FloodCall, FloodReport, HttpCall, Interface, LoadCall, LoadReport, Moment,
+    RawAnswer, RawCall,
 };
 
 /// A process inside a pod that connects where it is told to. It ends when this is dropped.
@@ -98,6 +99,11 @@ impl Client {
     /// Connects a UDP socket.
     pub fn udp(&mut self, to: SocketAddr) -> anyhow::Result<Connected> {
         self.tell(&Command::Udp { to })
+    }
+
+    /// Does one thing as often as it can. Unlike elsewhere, what goes wrong on the way is an error: a benchmark with one has no result.
+    pub fn load(&mut self, call: &LoadCall) -> anyhow::Result<LoadReport> {
+        self.tell(&Command::Load(*call))
     }
 
     fn tell<T: DeserializeOwned>(&mut self, command: &Command) -> anyhow::Result<T> {

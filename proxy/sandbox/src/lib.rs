@@ -34,7 +34,8 @@ pub use families::Families;
 pub use pod::{PodName, PodSpec};
 pub use process::Agent;
 pub use protocol::{
-    Answer, ConnectCall, Connected, Failure, FloodCall, FloodReport, HttpCall, Interface, Moment, RawAnswer, RawCall,
+    Answer, ConnectCall, Connected, Failure, FloodCall, FloodReport, HttpCall, Interface, Load, LoadCall, LoadReport,
+    Moment, RawAnswer, RawCall,
 };
 pub use sandbox::Sandbox;
 pub use service::ServiceSpec;

@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Connect(ConnectCall),
     /// Answered by a [`Connected`].
     Udp { to: SocketAddr },
+    /// Answered by a [`LoadReport`].
+    Load(LoadCall),
 }
 
 /// HTTP/1.1 requests, one after the other.
@@ -233,6 +235,42 @@ pub struct Connected {
     pub local: Option<String>,
     /// What went wrong.
     pub error: Option<String>,
+}
+
+/// As much of one kind as goes, from one thread, for a while: a window of a benchmark.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadCall {
+    /// The address to dial: the agent's server, or a Service in front of it.
+    pub to: SocketAddr,
+    /// What to do.
+    pub load: Load,
+    /// For how long.
+    pub millis: u64,
+}
+
+/// What a load consists of, and what of it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Load {
+    /// Bytes over one connection, until the server has taken the last of them.
+    Bulk,
+    /// Round trips of one byte over one connection.
+    PingPong,
+    /// Connections, one after the other. Their time is that of socket(2) to connect(2), not of what follows.
+    Connects,
+}
+
+/// What a load came to.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadReport {
+    /// Bytes, round trips or connections.
+    pub amount: u64,
+    /// The time they took.
+    pub nanos: u64,
+    /// getpeername of the last connection.
+    pub peer: SocketAddr,
 }
 
 /// Counters of a network interface.

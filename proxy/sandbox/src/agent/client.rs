@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::flood::Flood;
-use super::{call, proc_net, raw, socket};
+use super::{call, load, proc_net, raw, socket};
 use crate::protocol::Command;
 
 /// Serves until stdin ends.
@@ -30,6 +30,7 @@ fn carry_out(command: Command, flood: &mut Option<Flood>) -> anyhow::Result<Valu
         Command::Raw(bytes) => value(raw::call(&bytes)),
         Command::Connect(connect) => value(socket::try_connect(&connect)),
         Command::Udp { to } => value(socket::try_udp(to)),
+        Command::Load(call) => value(load::load(&call).with_context(|| format!("load on {}", call.to))?),
         Command::Netdev => value(proc_net::interfaces()?),
         Command::Listening => value(proc_net::listening()?),
         Command::Flood(call) => {

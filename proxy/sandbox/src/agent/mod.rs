@@ -3,6 +3,7 @@
 mod call;
 mod client;
 mod flood;
+mod load;
 mod proc_net;
 mod raw;
 mod reply;

@@ -10,9 +10,10 @@
 //! | `/half` | half of the body it announces, then the connection closes |
 //! | else | JSON: `pod`, `client`, `method`, `path`, `host`, `headers`, `bodyBytes` |
 //!
-//! Every answer has the header `x-pod`. A connection whose first byte is not a letter is echoed as it is.
+//! Every answer has the header `x-pod`. A connection whose first byte is not a letter is echoed as it is, but for two that
+//! ask otherwise ([`DISCARD`], [`CLOSE`]).
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -27,6 +28,12 @@ use crate::http::{self, Framing, Head};
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
+
+/// As the first byte of a connection: all that follows is read and dropped.
+pub(super) const DISCARD: u8 = 0;
+
+/// As the first byte of a connection: the server closes it.
+pub(super) const CLOSE: u8 = 4;
 
 /// Serves until orphaned.
 pub(super) fn serve(name: &str, port: u16) -> anyhow::Result<()> {
@@ -67,9 +74,14 @@ fn connection(stream: TcpStream, name: &str) -> io::Result<()> {
     let client = SocketAddr::new(peer.ip().to_canonical(), peer.port()).to_string();
     let mut out = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
-    if reader.fill_buf()?.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
-        io::copy(&mut reader, &mut out)?;
-        return out.shutdown(std::net::Shutdown::Write);
+    match reader.fill_buf()?.first() {
+        Some(&DISCARD) => return discard(reader.get_mut()),
+        Some(&CLOSE) => return Ok(()),
+        Some(byte) if !byte.is_ascii_alphabetic() => {
+            io::copy(&mut reader, &mut out)?;
+            return out.shutdown(std::net::Shutdown::Write);
+        }
+        _ => {}
     }
     loop {
         let head = match http::read_head(&mut reader) {
@@ -91,6 +103,12 @@ fn connection(stream: TcpStream, name: &str) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+fn discard(stream: &mut TcpStream) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    while stream.read(&mut buffer)? > 0 {}
+    Ok(())
 }
 
 struct Request<'a> {
