@@ -52,7 +52,7 @@ enum Subcommands {
     Demo(demo::Arguments),
     /// Formatting, lints and the sizes of files and functions
     Check,
-    /// What things cost: `cargo xtask bench routing`
+    /// What things cost: `cargo xtask bench routing`, `cargo xtask bench l4`
     Bench(bench::Arguments),
     /// The node tests on other kernels, each in a virtual machine (software emulation; kernels are Debian's packages)
     VmTest(vm_test::Arguments),

@@ -1,4 +1,10 @@
 //! `cargo xtask bench`: what things cost, measured side by side in one run.
+//!
+//! A figure alone says more about the machine and the minute than about the program, so [`l4`] alternates short windows of
+//! what it compares, and [`paired`] judges the ratios of neighbours.
+
+mod l4;
+mod paired;
 
 use anyhow::Result;
 
@@ -19,13 +25,16 @@ enum Benchmark {
         #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    L4(l4::Arguments),
 }
 
 /// Runs one benchmark.
 pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
-    let Benchmark::Routing { arguments } = &arguments.benchmark;
-    step("benchmark of the routing core", || {
-        let scale = ["-p", "meshlet-routing", "--bench", "scale", "--"];
-        process::run(process::cargo("bench").args(scale).args(arguments))
-    })
+    match &arguments.benchmark {
+        Benchmark::Routing { arguments } => step("benchmark of the routing core", || {
+            let scale = ["-p", "meshlet-routing", "--bench", "scale", "--"];
+            process::run(process::cargo("bench").args(scale).args(arguments))
+        }),
+        Benchmark::L4(arguments) => l4::l4(arguments),
+    }
 }
