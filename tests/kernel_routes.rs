@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use harness::{Node, Shares, assert_share};
-use meshlet_sandbox::{Client, HttpCall, ServiceSpec};
+use harness::{Node, Shares, assert_share, many};
+use meshlet_sandbox::{HttpCall, ServiceSpec};
 
 const PORT: u16 = 9090;
 
@@ -54,48 +54,6 @@ fn weighted(v1: u32, v2: u32) -> String {
     subsets() + &rule("VirtualService", "opaque", &split)
 }
 
-/// As many, or a tenth on an emulated machine, which would take a minute for them: chance is judged by the number.
-fn many(count: usize) -> usize {
-    if std::env::var_os("MESHLET_EMULATED").is_some() { count / 10 } else { count }
-}
-
-fn on_loopback(client: &mut Client) -> u64 {
-    client.netdev().expect("counters").get("lo").map_or(0, |lo| lo.rx_packets)
-}
-
-#[test]
-fn given_weighted_subsets_of_a_tcp_service_when_a_marked_pod_connects_then_the_kernel_picks_and_nothing_is_on_its_loopback()
- {
-    let opaque = Opaque::new(&weighted(10, 90));
-    let mut client = opaque.node.client("marked");
-    let before = on_loopback(&mut client);
-    let answers = client.http(&opaque.call(many(10_000))).expect("answers");
-    let shares = Shares::of(&answers);
-    shares.assert("v1", 0.1);
-    for pod in ["v2-a", "v2-b", "v2-c"] {
-        shares.assert(pod, 0.3);
-    }
-    assert_eq!(on_loopback(&mut client), before, "no packet on the pod's loopback");
-    let own = opaque.node.ip("marked");
-    let ip = |address: &Option<String>| -> SocketAddr {
-        address.as_deref().unwrap_or_default().parse().expect("an address")
-    };
-    for answer in answers.iter().step_by(97) {
-        assert_eq!(ip(&answer.client).ip(), own, "the server sees the pod");
-        assert_eq!(ip(&answer.peer), opaque.to, "the app sees the Service");
-        assert_eq!(ip(&answer.local).ip(), own, "and itself");
-    }
-    let mapped = HttpCall { mapped: true, ..opaque.call(50) };
-    let answers = client.http(&mapped).expect("answers");
-    Shares::of(&answers).assert("v2", 0.9);
-    for answer in &answers {
-        let peer = ip(&answer.peer);
-        assert_eq!(SocketAddr::new(peer.ip().to_canonical(), peer.port()), opaque.to, "an IPv6 socket sees it too");
-    }
-    let unmarked = Shares::of(&opaque.node.ask("unmarked", &opaque.call(many(1_200))));
-    unmarked.assert_even_over_six();
-}
-
 #[test]
 fn given_round_robin_for_a_tcp_service_when_a_marked_pod_connects_then_every_pod_has_its_turn() {
     let policy =
@@ -107,31 +65,6 @@ fn given_round_robin_for_a_tcp_service_when_a_marked_pod_connects_then_every_pod
         // Each CPU counts for itself, and a client may move between them.
         assert!((95..=105).contains(&count), "{pod} had {count} of 600 turns: {shares:?}");
     }
-}
-
-#[test]
-fn given_a_hash_of_the_source_for_a_tcp_service_then_a_pod_stays_where_it_is_while_others_go() {
-    let policy = rule(
-        "DestinationRule",
-        "opaque",
-        "{host: opaque, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}}",
-    );
-    let mut opaque = Opaque::new(&policy);
-    let mut client = opaque.node.client("marked");
-    let before = on_loopback(&mut client);
-    let shares = opaque.ask(200);
-    let [chosen] = shares.pods()[..] else { panic!("one pod has all: {shares:?}") };
-    assert_eq!(on_loopback(&mut client), before, "decided in the kernel");
-    let chosen = chosen.to_owned();
-    let other = if chosen == "v1-a" { "v2-c" } else { "v1-a" };
-    opaque.node.sandbox.set_ready(&Node::pod(other), false).expect("unready");
-    opaque.node.settle();
-    assert_eq!(opaque.ask(100).pods(), [chosen.as_str()], "another pod's readiness moves nothing");
-    opaque.node.sandbox.set_ready(&Node::pod(&chosen), false).expect("unready");
-    opaque.node.settle();
-    let moved = opaque.ask(100);
-    assert_eq!(moved.pods().len(), 1, "{moved:?}");
-    assert_ne!(moved.pods(), [chosen.as_str()], "an unready pod gets no more connections");
 }
 
 #[test]

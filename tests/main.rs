@@ -1,5 +1,6 @@
 //! Node tests: the built daemon against real pods, real eBPF and a real kube-proxy rule set. `cargo xtask test` runs them.
 
+mod either_family;
 mod enrolment;
 mod explain;
 mod failure;
@@ -9,6 +10,7 @@ mod http_proxy;
 mod http_routes;
 mod kernel_routes;
 mod kernel_view;
+mod named_services;
 mod redirect;
 mod reload;
 mod wrong_input;

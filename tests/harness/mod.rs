@@ -3,7 +3,9 @@
 mod explain;
 mod node;
 mod shares;
+mod way;
 
 pub use explain::explain;
 pub use node::{Node, SERVICE_PORT, binary, daemon_command, mesh_rule, sandbox};
-pub use shares::{Shares, assert_share};
+pub use shares::{Shares, assert_share, many};
+pub use way::{FAMILIES, Way};

@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
 
-use meshlet_sandbox::{Agent, Answer, Client, Daemon, HttpCall, Layout, PodName, PodSpec, Sandbox, ServiceSpec};
+use meshlet_sandbox::{
+    Agent, Answer, Client, Daemon, Families, HttpCall, Layout, PodName, PodSpec, Sandbox, ServiceSpec,
+};
 
 /// The port clients dial; the pods listen on 80.
 pub const SERVICE_PORT: u16 = 8080;
@@ -78,20 +80,30 @@ impl Node {
     /// With another layout or further flags.
     #[must_use]
     pub fn with(layout: Layout, flags: &[&str]) -> Self {
+        Self::built(layout, Families::V4, flags)
+    }
+
+    /// With pods and a service of these IP families.
+    #[must_use]
+    pub fn of(families: Families) -> Self {
+        Self::built(Layout::Systemd, families, &[])
+    }
+
+    fn built(layout: Layout, families: Families, flags: &[&str]) -> Self {
         let mut sandbox = sandbox(layout);
         sandbox.namespace(NAMESPACE, &[]).expect("a namespace");
         for version in ["v1", "v2"] {
             for letter in ["a", "b", "c"] {
                 let pod = Self::server(&format!("{version}-{letter}"), version);
-                sandbox.add_pod(pod).expect("a server");
+                sandbox.add_pod(pod.families(families)).expect("a server");
             }
         }
         for (name, mark) in [("marked", "true"), ("unmarked", "false")] {
             let pod = PodSpec::new(NAMESPACE, name).label("sidecar.istio.io/inject", mark);
-            sandbox.add_pod(pod).expect("a client's pod");
+            sandbox.add_pod(pod.families(families)).expect("a client's pod");
         }
         let service = ServiceSpec::new(NAMESPACE, SERVICE, SERVICE_PORT, 80).selecting("app", "httpping");
-        let address = sandbox.add_service(service).expect("a service");
+        let address = sandbox.add_service(service.families(families)).expect("a service");
         let daemon = start(&sandbox, flags);
         let mut node = Self { daemon, sandbox, service: (address, SERVICE_PORT).into() };
         node.settle();

@@ -57,6 +57,12 @@ pub fn assert_share(count: usize, total: usize, share: f64, what: &str) {
     assert!((count - total * share).abs() <= 6.0 * deviation, "{what}: {count} of {total}, configured {share}");
 }
 
+/// As many, or a tenth on an emulated machine, which would take a minute for them: chance is judged by the number.
+#[must_use]
+pub fn many(count: usize) -> usize {
+    if std::env::var_os("MESHLET_EMULATED").is_some() { count / 10 } else { count }
+}
+
 fn to_f64(number: usize) -> f64 {
     u32::try_from(number).map(f64::from).expect("fewer than 2^32 requests")
 }
