@@ -14,12 +14,12 @@ pub enum Severity {
     Error,
 }
 
-/// Where an object or a field was written; prints without the column.
+/// Where an object or a field was written; prints without the column, and without the line where there are no lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// File name as it was given.
     pub file: Arc<str>,
-    /// The line it starts at, from 1.
+    /// The line it starts at, from 1; 0 for what was not read from a text.
     pub line: u64,
     /// The column it starts at, in characters, from 1.
     pub column: u64,
@@ -27,6 +27,9 @@ pub struct Source {
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line == 0 {
+            return f.write_str(&self.file);
+        }
         write!(f, "{}:{}", self.file, self.line)
     }
 }

@@ -27,6 +27,14 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// An object that was not read from a text; `file` stands for where it came from. `None` without a name.
+    #[must_use]
+    pub fn of_object(kind: Kind, file: Arc<str>, body: Map<String, Value>) -> Option<Self> {
+        let object = object_of(kind, &body)?;
+        let source = Source { file, line: 0, column: 0 };
+        Some(Self { object, source, body, places: Places::nowhere(), lines_before: 0 })
+    }
+
     /// Where a field stands, by its path as in [`Fault::field`]; of one that is not written, the closest around it. The
     /// empty path gives the object's own start.
     #[must_use]
@@ -256,12 +264,11 @@ impl Parsed {
     }
 
     fn object(&mut self, kind: Kind, body: &Map<String, Value>, source: &Source) -> Option<ObjectRef> {
-        let Some((namespace, name)) = identity(body) else {
+        let object = object_of(kind, body);
+        if object.is_none() {
             self.refuse(source.clone(), format!("{} without metadata.name: add it", kind.as_str()));
-            return None;
-        };
-        let namespace = if matches!(kind, Kind::Namespace | Kind::Node) { "" } else { namespace };
-        Some(ObjectRef { kind, namespace: namespace.into(), name: name.into() })
+        }
+        object
     }
 
     fn note(&mut self, kind: String, body: Map<String, Value>, source: Source) {
@@ -272,6 +279,12 @@ impl Parsed {
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
         self.unread.push(Unread { kind, namespace, name, source, body });
     }
+}
+
+fn object_of(kind: Kind, body: &Map<String, Value>) -> Option<ObjectRef> {
+    let (namespace, name) = identity(body)?;
+    let namespace = if matches!(kind, Kind::Namespace | Kind::Node) { "" } else { namespace };
+    Some(ObjectRef { kind, namespace: namespace.into(), name: name.into() })
 }
 
 fn identity(body: &Map<String, Value>) -> Option<(&str, &str)> {

@@ -38,6 +38,11 @@ pub(crate) struct Located {
 }
 
 impl Places {
+    /// Of a value that was not read from a text.
+    pub(crate) fn nowhere() -> Self {
+        Self { at: Position { line: 0, column: 0 }, parts: Parts::None }
+    }
+
     /// Where the value itself starts.
     pub(crate) fn start(&self) -> Position {
         self.at

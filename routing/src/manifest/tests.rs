@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::parse;
+use crate::manifest::Manifest;
+use crate::model::Kind;
 
 #[test]
 fn given_several_documents_then_each_object_knows_its_line() {
@@ -194,4 +196,15 @@ proptest! {
             prop_assert!(fault.source.line >= 1 && fault.source.column >= 1, "{}", fault);
         }
     }
+}
+
+#[test]
+fn given_an_object_that_was_not_read_from_a_text_then_its_faults_name_where_it_came_from_and_no_line() {
+    let body = serde_json::json!({"metadata": {"namespace": "shop", "name": "a"}, "spec": {"hosts": 5}});
+    let serde_json::Value::Object(body) = body else { panic!("a mapping") };
+    let manifest = Manifest::of_object(Kind::VirtualService, "cluster".into(), body).expect("a name");
+    let faults = crate::validate::validate(&manifest).faults;
+    let said = faults[0].to_string();
+    assert!(said.starts_with("cluster: VirtualService shop/a: spec.hosts: "), "{said}");
+    assert!(Manifest::of_object(Kind::Pod, "cluster".into(), serde_json::Map::new()).is_none());
 }
