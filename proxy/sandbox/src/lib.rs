@@ -9,6 +9,7 @@
 
 mod addresses;
 mod agent;
+mod api;
 mod cgroup;
 mod client;
 mod daemon;
@@ -27,6 +28,7 @@ mod sandbox;
 mod service;
 
 pub use agent::agent;
+pub use api::{ApiServer, Fault};
 pub use cgroup::Layout;
 pub use client::Client;
 pub use daemon::Daemon;

@@ -1,0 +1,169 @@
+//! One connection of a client: requests in, answers out.
+
+use std::io::{self, BufReader, BufWriter, Write};
+use std::net::TcpStream;
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Shared;
+use super::answer::{Answer, View};
+use super::discovery::not_found;
+use super::faults::Fault;
+use super::request::{Objects, Query, Target, target};
+use super::watch::watch;
+use super::write::write;
+use crate::http::{self, write_chunk};
+
+/// Serves a connection until it is closed. An error is the client's, who sees the connection close.
+pub(crate) fn serve(shared: &Shared, stream: TcpStream) -> io::Result<()> {
+    // An answer is small and waited for.
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut writer = BufWriter::new(stream);
+    while let Some(head) = http::read_head(&mut reader)? {
+        let body = http::read_body(&mut reader, head.request_framing()?)?;
+        let mut words = head.start.split(' ');
+        let (method, place) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (path, query) = place.split_once('?').unwrap_or((place, ""));
+        let query = Query::parse(query);
+        shared.lock().requests.push(format!("{method} {place}"));
+        let asked = Asked {
+            method,
+            query: &query,
+            accept: head.header("accept").unwrap_or_default(),
+            content_type: head.header("content-type").unwrap_or_default(),
+            body: &body,
+        };
+        match target(path) {
+            Target::Objects(of) => objects(shared, &of, &asked, &mut writer)?,
+            other => send(&mut writer, &about(shared, &other))?,
+        }
+    }
+    Ok(())
+}
+
+/// A request but for its path.
+struct Asked<'r> {
+    method: &'r str,
+    query: &'r Query,
+    accept: &'r str,
+    content_type: &'r str,
+    body: &'r [u8],
+}
+
+fn about(shared: &Shared, target: &Target) -> Answer {
+    let state = shared.lock();
+    match target {
+        Target::Version => {
+            Answer::ok(json!({"major": "1", "minor": "34", "gitVersion": "v1.34.0", "platform": "linux/amd64"}))
+        }
+        Target::CoreVersions => Answer::ok(json!({"kind": "APIVersions", "versions": ["v1"]})),
+        Target::Groups => state.served.groups(),
+        Target::Group(group) => state.served.group(group),
+        Target::Resources { group, version } => state.served.resources(group, version),
+        Target::Objects(_) | Target::Nothing => not_found(),
+    }
+}
+
+fn objects(shared: &Shared, of: &Objects, asked: &Asked<'_>, to: &mut impl Write) -> io::Result<()> {
+    let (served, fault, streaming) = {
+        let state = shared.lock();
+        (state.served.serves(of.resource, &of.version), state.faults.get(of.resource.plural).copied(), state.streaming)
+    };
+    if !served {
+        return send(to, &not_found());
+    }
+    let watching = asked.method == "GET" && asked.query.says("watch");
+    let mut closes = None;
+    match fault {
+        Some(Fault::Forbidden) => return send(to, &forbidden(of, asked.method, watching)),
+        Some(Fault::Fails(status)) => {
+            return send(to, &Answer::failure(status, "InternalError", "as the test wants it"));
+        }
+        Some(Fault::Garbage) => return send(to, &Answer::ok("<html>502 Bad Gateway</html>\n\u{0}{\"type\":")),
+        Some(Fault::Endless) => return endless(to),
+        Some(Fault::Slow(pause)) => pause_unless_down(shared, pause),
+        Some(Fault::Closes(after)) => closes = Some(after),
+        None => {}
+    }
+    if watching {
+        if asked.query.says("sendInitialEvents") && !streaming {
+            let problem = "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
+            return send(to, &Answer::failure(422, "Invalid", problem));
+        }
+        write!(to, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n")?;
+        to.flush()?;
+        let view = View::new(of, asked.accept);
+        watch(shared, of, asked.query, &view, closes, to)?;
+        return to.flush();
+    }
+    let answer = answer(shared, of, asked);
+    send(to, &answer)
+}
+
+fn answer(shared: &Shared, of: &Objects, asked: &Asked<'_>) -> Answer {
+    let view = View::new(of, asked.accept);
+    let mut state = shared.lock();
+    match (asked.method, of.key()) {
+        ("GET", None) => {
+            let started_at = asked.query.get("continue").is_some();
+            if started_at && state.expired_lists {
+                return Answer::failure(410, "Expired", "The provided continue parameter is too old");
+            }
+            Answer::ok(view.list(&state.store, of, asked.query))
+        }
+        ("GET", Some(key)) => match state.store.get(&key) {
+            Some(object) => Answer::ok(view.object(object)),
+            None => Answer::failure(404, "NotFound", &format!("{} {:?} not found", of.resource.plural, key.name)),
+        },
+        (method, _) => {
+            let answer = write(&mut state.store, method, asked.content_type, of, asked.body);
+            drop(state);
+            shared.notify();
+            answer
+        }
+    }
+}
+
+fn forbidden(of: &Objects, method: &str, watching: bool) -> Answer {
+    let verb = match (method, &of.name) {
+        ("GET", _) if watching => "watch",
+        ("GET", None) => "list",
+        ("GET", Some(_)) => "get",
+        ("POST", _) => "create",
+        ("PUT", _) => "update",
+        ("PATCH", _) => "patch",
+        _ => "delete",
+    };
+    let (plural, group) = (of.resource.plural, of.resource.group);
+    let message = format!(
+        "{plural} is forbidden: User \"system:serviceaccount:meshlet:meshlet\" cannot {verb} resource \"{plural}\" in API group \"{group}\" at the cluster scope"
+    );
+    Answer::failure(403, "Forbidden", &message)
+}
+
+fn send(to: &mut impl Write, answer: &Answer) -> io::Result<()> {
+    let Answer { status, body } = answer;
+    let length = body.len();
+    write!(to, "HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")?;
+    to.flush()
+}
+
+fn endless(to: &mut impl Write) -> io::Result<()> {
+    write!(to, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n")?;
+    let piece = [b'['; 64 * 1024];
+    loop {
+        write_chunk(to, &piece)?;
+    }
+}
+
+fn pause_unless_down(shared: &Shared, pause: Duration) {
+    let step = Duration::from_millis(20);
+    let mut left = pause;
+    while !left.is_zero() && !shared.lock().down {
+        sleep(step.min(left));
+        left = left.saturating_sub(step);
+    }
+}

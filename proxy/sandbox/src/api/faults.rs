@@ -1,0 +1,20 @@
+//! What tests make the API server do wrong.
+
+use std::time::Duration;
+
+/// How requests for a resource are answered wrongly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// 403, as without a role that allows it.
+    Forbidden,
+    /// This status, 500 or 503.
+    Fails(u16),
+    /// 200 and a body that is no JSON.
+    Garbage,
+    /// 200 and a body without end and without a line's end.
+    Endless,
+    /// Watches end after so long; lists are right.
+    Closes(Duration),
+    /// The answer begins after so long.
+    Slow(Duration),
+}
