@@ -2,6 +2,7 @@
 
 mod admin;
 mod capture;
+mod cluster;
 mod command;
 mod connection;
 mod kernel;

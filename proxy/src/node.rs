@@ -18,19 +18,22 @@ use crate::admin::{Config, PodStatus, Status};
 use crate::capture::cgroup;
 use crate::capture::enrolled::Enrolled;
 use crate::capture::netns::Netns;
+use crate::cluster::Cluster;
 use crate::connection::Workers;
 use crate::kernel::{self, Kernel, Links};
 use crate::settings::RunArgs;
 use crate::snapshot::loan::{Lender, Worlds, lending};
 use crate::snapshot::publish::Published;
-use crate::snapshot::read::Files;
 use crate::snapshot::resolve::Resolver;
+use crate::snapshot::source::{Source, waking};
 use crate::snapshot::watch::Watch;
 
 /// Everything is derived again this often, whatever inotify said.
 const PERIOD: Duration = Duration::from_millis(500);
 /// The same while a wanted pod has no process yet: its first connect should find the listener.
 const EAGER: Duration = Duration::from_millis(20);
+/// What a cluster tells within so long after a round is taken together: under churn, rounds do not follow one on another.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// The node's lock and where its links are pinned.
 pub(crate) struct Held {
@@ -50,7 +53,7 @@ pub(crate) struct Node {
     links: Option<Links>,
     kernel: Kernel,
     workers: Workers,
-    files: Files,
+    source: Source,
     resolver: Resolver,
     published: Published,
     enrolled: BTreeMap<Box<str>, Enrolled>,
@@ -70,28 +73,30 @@ impl Node {
         Ok(Some(Held { kubepods, pins, _lock: lock }))
     }
 
-    /// Nothing is captured yet.
+    /// Nothing is captured yet. The objects are the cluster's, where one is given.
     pub(crate) fn new(
         settings: RunArgs,
         cgroup_root: PathBuf,
         held: Option<Held>,
         kernel: Kernel,
         workers: Workers,
+        cluster: Option<kube::Config>,
     ) -> anyhow::Result<Self> {
         let mesh = anyhow::Context::context(settings.mesh.read(), "--mesh-config: correct it, or leave it out")?;
-        let wake = Arc::new(Notify::new());
-        let mut watch = Watch::new(Arc::clone(&wake));
-        for path in &settings.filename {
-            watch.add(path);
-        }
+        let (wake, mut watch) = waking();
+        let name = settings.node_name();
+        let source = match cluster {
+            Some(config) => Source::Cluster(Cluster::follow(config, mesh, &name)?),
+            None => Source::files(mesh, settings.filename.clone(), &mut watch),
+        };
         if held.is_none() && !settings.dry_run {
             tracing::warn!(root = %cgroup_root.display(), "no kubepods cgroup yet: waiting for the kubelet to make one");
         }
         let (worlds, lender) = lending();
         Ok(Self {
-            name: settings.node_name(),
+            name,
             own_netns: Netns::own()?.inode(),
-            files: Files::new(mesh, settings.filename.clone()),
+            source,
             resolver: Resolver::new(settings.resolv_conf.clone()),
             settings,
             cgroup_root,
@@ -133,13 +138,15 @@ impl Node {
     /// Lends out the world until there is something to read, which is true, or a name has come to something else, or the pause
     /// is over.
     async fn rest(&mut self, pause: Duration) -> bool {
-        let end = tokio::time::Instant::now() + pause;
+        let begun = tokio::time::Instant::now();
+        let mut end = begun + pause;
         loop {
             tokio::select! {
                 () = self.wake.notified() => return true,
                 () = tokio::time::sleep_until(end) => return false,
                 () = self.resolver.ready() => return false,
-                reply = self.lender.asked() => self.lender.lend(self.files.world(), reply),
+                reply = self.lender.asked() => self.lender.lend(self.source.world(), reply),
+                news = self.source.news() => if news { end = end.min(begun + GATHER) },
             }
         }
     }
@@ -160,7 +167,12 @@ impl Node {
         self.resolve();
         let change = self.read(woken);
         let changed = change.is_some();
-        self.published.advance(self.files.world(), &change.unwrap_or_default());
+        self.published.advance(self.source.world(), &change.unwrap_or_default());
+        if !self.source.settled() {
+            // A part of the rules is not to be taken for all of them.
+            self.report(&[], false);
+            return Ok(false);
+        }
         if self.settings.dry_run {
             let verdicts = self.verdicts();
             if changed {
@@ -184,36 +196,30 @@ impl Node {
         Ok(waiting)
     }
 
-    /// Reads the files again; what is another if they say something else.
+    /// Reads the objects again; what is another if they say something else.
     fn read(&mut self, woken: bool) -> Option<Change> {
-        if !woken && !self.files.touched() {
-            return None;
-        }
-        let (change, faults) = self.files.read()?;
-        for fault in faults {
-            tracing::warn!("{fault}");
-        }
+        let change = self.source.read(woken)?;
         self.generation += 1;
         self.lender.renew();
-        self.resolver.want(self.files.names());
+        self.resolver.want(self.source.names());
         Some(change)
     }
 
     /// Takes over what names have come to: other endpoints, and nothing else.
     fn resolve(&mut self) {
-        let change = self.files.resolved(&self.resolver.told());
+        let change = self.source.resolved(&self.resolver.told());
         if !change.is_empty() {
             self.lender.renew();
-            self.published.advance(self.files.world(), &change);
+            self.published.advance(self.source.world(), &change);
         }
     }
 
-    /// This node's pods with their verdicts; with files, a pod that names no node is here.
+    /// This node's pods with their verdicts.
     fn verdicts(&self) -> Vec<(Pod, Verdict)> {
         let namespaces: HashMap<&str, _> =
-            self.files.world().namespaces.iter().map(|found| (&*found.name, found)).collect();
-        let here = |pod: &&Pod| pod.node.as_deref().is_none_or(|node| node == self.name);
-        self.files
+            self.source.world().namespaces.iter().map(|found| (&*found.name, found)).collect();
+        let here = |pod: &&Pod| self.source.is_here(pod, &self.name);
+        self.source
             .world()
             .pods
             .iter()
@@ -259,7 +265,7 @@ impl Node {
         }) else {
             anyhow::bail!("has no IPv4 address in status.podIPs");
         };
-        let scope = Scope::of_pod(self.files.world(), pod);
+        let scope = Scope::of_pod(self.source.world(), pod);
         match self.enrolled.get_mut(uid) {
             Some(known) if known.netns == netns.inode() && known.address == address => {
                 known.scope = scope;
@@ -268,7 +274,7 @@ impl Node {
             Some(_) => self.release(uid),
             None => {}
         }
-        let table = self.published.table(self.files.world(), &scope);
+        let table = self.published.table(self.source.world(), &scope);
         let services = self.published.services();
         let port = self.settings.capture_port;
         let place = self.free_place();
@@ -287,8 +293,8 @@ impl Node {
     /// Says what would be captured.
     fn rehearse(&mut self, verdicts: &[(Pod, Verdict)]) {
         for (pod, verdict) in verdicts.iter().filter(|(_, verdict)| verdict.captured) {
-            let scope = Scope::of_pod(self.files.world(), pod);
-            let table = self.published.table(self.files.world(), &scope);
+            let scope = Scope::of_pod(self.source.world(), pod);
+            let table = self.published.table(self.source.world(), &scope);
             let services: Vec<String> =
                 table.ruled().map(|(address, port)| SocketAddr::new(address, port).to_string()).collect();
             let name = format!("{}/{}", pod.namespace, pod.name);
@@ -316,7 +322,7 @@ impl Node {
     fn publish(&mut self) {
         let used: BTreeSet<Scope> = self.enrolled.values().map(|pod| pod.scope.clone()).collect();
         for pod in self.enrolled.values() {
-            pod.follow(self.published.table(self.files.world(), &pod.scope));
+            pod.follow(self.published.table(self.source.world(), &pod.scope));
         }
         self.published.keep(&used);
         let now = Instant::now();
@@ -362,11 +368,12 @@ impl Node {
             })
             .collect();
         let services = self.published.captured();
-        let inputs = self.files.inputs().to_vec();
+        let (inputs, watches) = (self.source.inputs(), self.source.watches());
         if changed {
             tracing::info!(generation = self.generation, services, "in force");
         }
-        self.status.config.store(Arc::new(Config { generation: self.generation, inputs, pods, services }));
-        self.status.ready.store(self.links.is_some() || self.settings.dry_run, Ordering::Relaxed);
+        self.status.config.store(Arc::new(Config { generation: self.generation, inputs, watches, pods, services }));
+        let attached = self.links.is_some() || self.settings.dry_run;
+        self.status.ready.store(attached && self.source.settled(), Ordering::Relaxed);
     }
 }

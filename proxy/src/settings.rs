@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use crate::cluster::connect::ClusterArgs;
 use crate::command::mesh::MeshArgs;
 use crate::kernel::FailurePolicy;
 
@@ -13,18 +14,14 @@ use crate::kernel::FailurePolicy;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RunArgs {
     /// Read the objects from this file or folder (recursively: .yaml, .yml, .json); repeatable. Changes take effect at once.
-    #[arg(
-        short = 'f',
-        long = "filename",
-        value_name = "PATH",
-        env = "MESHLET_FILENAME",
-        value_delimiter = ',',
-        required = true
-    )]
+    /// Without it they are read from the cluster.
+    #[arg(short = 'f', long = "filename", value_name = "PATH", env = "MESHLET_FILENAME", value_delimiter = ',')]
     pub(crate) filename: Vec<PathBuf>,
     #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
     pub(crate) mesh: MeshArgs,
-    /// Name of this node: pods with this spec.nodeName, or with none, are its own. Default: $NODE_NAME, else the host name.
+    /// Name of this node: pods with this spec.nodeName, or read from a file and with none, are its own. Default: $NODE_NAME, else the host name.
     #[arg(long, value_name = "NAME", env = "MESHLET_NODE")]
     pub(crate) node: Option<String>,
     /// Look for pods below this cgroup v2 directory. Default: where cgroup v2 is mounted.

@@ -2,6 +2,7 @@
 
 mod explain;
 mod query;
+mod watches;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use axum::response::Json;
 use axum::routing::get;
 use serde::Serialize;
 
+use crate::cluster::WatchStatus;
 use crate::snapshot::loan::Worlds;
 use crate::snapshot::read::Input;
 
@@ -34,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) generation: u64,
     /// The files behind the world in force.
     pub(crate) inputs: Vec<Input>,
+    /// How the cluster's watches stand; none when files are read.
+    pub(crate) watches: Vec<WatchStatus>,
     /// Pods of this node.
     pub(crate) pods: Vec<PodStatus>,
     /// Number of captured service addresses.
@@ -65,12 +69,9 @@ pub(crate) fn admin(status: &Arc<Status>, worlds: Worlds) -> Router {
 pub(crate) fn health(status: &Arc<Status>) -> Router {
     let ready = async |State(status): State<Arc<Status>>| {
         if status.ready.load(Ordering::Relaxed) {
-            (StatusCode::OK, "ready\n")
+            (StatusCode::OK, "ready\n".to_owned())
         } else {
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not ready: the kubepods cgroup was not found yet, or the first sync is under way\n",
-            )
+            (StatusCode::SERVICE_UNAVAILABLE, watches::unready(&status.config.load().watches))
         }
     };
     Router::new()
@@ -87,9 +88,10 @@ pub(crate) fn metrics(status: &Arc<Status>) -> Router {
         format!(
             "# TYPE istio_build gauge\nistio_build{{component=\"meshlet\",tag=\"{}\"}} 1\n\
              # TYPE meshlet_captured_pods gauge\nmeshlet_captured_pods {captured}\n\
-             # TYPE meshlet_captured_services gauge\nmeshlet_captured_services {}\n",
+             # TYPE meshlet_captured_services gauge\nmeshlet_captured_services {}\n{}",
             env!("CARGO_PKG_VERSION"),
             config.services,
+            watches::metrics(&config.watches),
         )
     };
     Router::new().route("/metrics", get(text)).route("/stats/prometheus", get(text)).with_state(Arc::clone(status))

@@ -48,6 +48,11 @@ pub(crate) fn run(arguments: RunArgs) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("-f {}: name a file or a folder that exists", path.display()))?;
     }
     let cgroup_root = cgroup_root(&arguments)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
+    let cluster = match arguments.filename.as_slice() {
+        [] => Some(runtime.block_on(arguments.cluster.config())?),
+        _ => None,
+    };
     let doors = Doors {
         admin: door(arguments.admin, "--admin")?,
         metrics: door(arguments.metrics, "--metrics")?,
@@ -66,8 +71,7 @@ pub(crate) fn run(arguments: RunArgs) -> anyhow::Result<ExitCode> {
     let workers =
         Workers::start(threads, Arc::new(move |worker| beat.tick(worker)), arguments.access_log, &resolv_conf)?;
     kernel.beat.wait()?;
-    let node = Node::new(arguments, cgroup_root, held, kernel, workers)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
+    let node = Node::new(arguments, cgroup_root, held, kernel, workers, cluster)?;
     runtime.block_on(serve(node, doors))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -114,7 +118,8 @@ fn cgroup_root(arguments: &RunArgs) -> anyhow::Result<PathBuf> {
 fn log_to_stderr() {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let filter = tracing_subscriber::EnvFilter::try_from_env("MESHLET_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+        // What the API client has to say of its troubles is said by who asks, with a remedy.
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,kube_client=off"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

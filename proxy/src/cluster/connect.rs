@@ -1,0 +1,49 @@
+//! How the API server is reached, as kubectl would: the one place where a client is made.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// Flags of every command that asks a cluster.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ClusterArgs {
+    /// Reach the cluster by this kubeconfig. Default: $KUBECONFIG, ~/.kube/config, else the pod's own service account.
+    #[arg(long, value_name = "PATH", env = "MESHLET_KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
+    /// Use this context of the kubeconfig. Default: its current one.
+    #[arg(long, value_name = "NAME", env = "MESHLET_CONTEXT")]
+    context: Option<String>,
+}
+
+impl ClusterArgs {
+    /// Where the API server is and who asks; nobody is asked yet.
+    ///
+    /// # Errors
+    /// Nothing says where, or what does cannot be read.
+    pub(crate) async fn config(&self) -> anyhow::Result<Config> {
+        let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
+        let config = match (&self.kubeconfig, &self.context) {
+            (Some(path), _) => {
+                let reading = || format!("--kubeconfig {}: name a kubeconfig that can be read", path.display());
+                let kubeconfig = Kubeconfig::read_from(path).with_context(reading)?;
+                Config::from_custom_kubeconfig(kubeconfig, &options).await.with_context(reading)?
+            }
+            (None, Some(context)) => Config::from_kubeconfig(&options)
+                .await
+                .with_context(|| format!("--context {context}: name one of the kubeconfig's contexts"))?,
+            (None, None) => Config::infer().await.context(
+                "no cluster to read from: give a kubeconfig (--kubeconfig), run in a pod with a service account, or name manifests (-f)",
+            )?,
+        };
+        Ok(config)
+    }
+}
+
+/// A client; to be made in the runtime that it is used in. Who asks repeats what fails, at a pace of his own.
+pub(crate) fn client(mut config: Config) -> anyhow::Result<Client> {
+    config.default_retry = false;
+    Client::try_from(config).context("preparing the connection to the API server")
+}

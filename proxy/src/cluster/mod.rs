@@ -1,0 +1,199 @@
+//! The truth from a cluster's API. A task per resource ([`follow`], on a thread of its own) finds where it is served
+//! ([`discover`]), lists and watches it ([`exchange`]: in bounded memory and time), keeps what is needed ([`keep`], [`kinds`]),
+//! checks it and tells what is another ([`news`]) over a bounded channel to the node loop, whose side is [`Cluster`].
+//!
+//! Not kube-runtime's `watcher`: that one watches again at once, without end, when a server closes at once; reads lists and
+//! lines of any length; and keeps bookmarks to itself, by which staleness is told from silence.
+
+pub(crate) mod connect;
+mod discover;
+mod exchange;
+mod follow;
+mod keep;
+mod kinds;
+mod news;
+mod pace;
+mod standing;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use kube::Config;
+use meshlet_routing::inventory::{Change, Inventory};
+use meshlet_routing::model::MeshConfig;
+use tokio::sync::{mpsc, oneshot};
+
+use follow::Follower;
+use kinds::WATCHED;
+use news::{News, Told};
+use pace::Pace;
+use standing::Watch;
+
+use crate::snapshot::resolve::Resolved;
+
+pub(crate) use standing::WatchStatus;
+
+/// What is told and not yet taken is at most so much.
+const WAITING: usize = 512;
+/// What is taken over at a time, so that the node loop does its other duties.
+const AT_A_TIME: usize = 4096;
+
+/// The node loop's side: the objects in force.
+pub(crate) struct Cluster {
+    inventory: Inventory,
+    told: mpsc::Receiver<Told>,
+    watches: Vec<Followed>,
+    /// Whether all that is needed has been told once: before that, a part of the rules would be taken for all.
+    settled: bool,
+    /// Whether something was told that the world does not show yet.
+    stale: bool,
+    /// Whether a world was in force.
+    in_force: bool,
+    // Held, not used: the watches end with it.
+    _end: oneshot::Sender<()>,
+}
+
+/// One watch, as the node loop knows it.
+struct Followed {
+    watch: Arc<Watch>,
+    version: Box<str>,
+    told: Completeness,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Completeness {
+    Nothing,
+    /// All objects, once.
+    All,
+    /// That there are none.
+    Absent,
+    /// That there is no permission.
+    Forbidden,
+}
+
+impl Followed {
+    fn settled(&self) -> bool {
+        match self.told {
+            Completeness::Nothing => false,
+            Completeness::All | Completeness::Absent => true,
+            Completeness::Forbidden => !self.watch.watched.vital,
+        }
+    }
+}
+
+impl Cluster {
+    /// Begins to follow what this node needs, on a thread of its own.
+    ///
+    /// # Errors
+    /// The thread does not start, or the client cannot be made.
+    pub(crate) fn follow(config: Config, mesh: MeshConfig, node: &str) -> anyhow::Result<Self> {
+        Self::follow_at(Pace::PATIENT, config, mesh, node)
+    }
+
+    fn follow_at(pace: Pace, config: Config, mesh: MeshConfig, node: &str) -> anyhow::Result<Self> {
+        let (tell, told) = mpsc::channel(WAITING);
+        let (end, ended) = oneshot::channel();
+        let watches: Vec<Arc<Watch>> = WATCHED.iter().map(Watch::new).collect();
+        let node: Arc<str> = node.into();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("starting the cluster's runtime")?;
+        let followers = {
+            let _within = runtime.enter();
+            let client = connect::client(config)?;
+            let follower = |(place, watch): (usize, &Arc<Watch>)| {
+                Follower::new(client.clone(), pace, place, Arc::clone(watch), Arc::clone(&node), tell.clone())
+            };
+            watches.iter().enumerate().map(follower).collect::<anyhow::Result<Vec<_>>>()?
+        };
+        let run = move || {
+            runtime.block_on(async {
+                followers.into_iter().for_each(|follower| drop(tokio::spawn(follower.follow())));
+                // It is never sent: the other side is dropped.
+                drop(ended.await);
+            });
+        };
+        std::thread::Builder::new()
+            .name("meshlet-cluster".to_owned())
+            .spawn(run)
+            .context("starting the cluster's thread")?;
+        let followed = |watch| Followed { watch, version: Box::default(), told: Completeness::Nothing };
+        Ok(Self {
+            inventory: Inventory::new(mesh),
+            told,
+            watches: watches.into_iter().map(followed).collect(),
+            settled: false,
+            stale: false,
+            in_force: false,
+            _end: end,
+        })
+    }
+
+    /// The objects in force.
+    pub(crate) fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// Takes over what names come to, and says what is another in the world.
+    pub(crate) fn resolved(&mut self, told: &[Resolved]) -> Change {
+        told.iter().for_each(|resolved| self.inventory.resolved(&resolved.name, &resolved.addresses));
+        // What watches have told is for `settle` to bring into the world, together with what comes of it.
+        if self.stale { Change::default() } else { self.inventory.settle() }
+    }
+
+    /// Whether all that is needed has been told once.
+    pub(crate) fn settled(&self) -> bool {
+        self.settled
+    }
+
+    /// How each watch stands.
+    pub(crate) fn watches(&self) -> Vec<WatchStatus> {
+        self.watches.iter().map(|followed| followed.watch.status(followed.version.clone())).collect()
+    }
+
+    /// Waits for news and takes them over; whether there is something for [`Self::settle`]. It may be dropped while it waits;
+    /// nothing is lost by that.
+    pub(crate) async fn news(&mut self) -> bool {
+        match self.told.recv().await {
+            Some(told) => self.take(told),
+            // The thread has ended, which it does not before this is dropped.
+            None => std::future::pending().await,
+        }
+        for _ in 0..AT_A_TIME {
+            let Ok(told) = self.told.try_recv() else { break };
+            self.take(told);
+        }
+        self.settled && self.stale
+    }
+
+    /// Brings the world up to date; `None` when nothing is another, or all is not told yet.
+    pub(crate) fn settle(&mut self) -> Option<Change> {
+        if !self.settled || !std::mem::take(&mut self.stale) {
+            return None;
+        }
+        let change = self.inventory.settle();
+        let first = !std::mem::replace(&mut self.in_force, true);
+        (first || !change.is_empty()).then_some(change)
+    }
+
+    fn take(&mut self, told: Told) {
+        let followed = &mut self.watches[told.from];
+        if let Some(version) = told.version {
+            followed.version = version;
+        }
+        match told.news {
+            News::Nothing => return,
+            News::Put(valid) => self.inventory.put(&valid),
+            News::Remove(object) => self.inventory.remove(&object),
+            News::Complete => followed.told = Completeness::All,
+            News::Absent => followed.told = Completeness::Absent,
+            News::Forbidden => followed.told = Completeness::Forbidden,
+        }
+        self.stale = true;
+        if !self.settled && self.watches.iter().all(Followed::settled) {
+            tracing::info!("all that is needed from the cluster is known");
+            self.settled = true;
+        }
+    }
+}
