@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
+use crate::api::ApiServer;
 use crate::http;
 use crate::pod::{PodName, append};
 use crate::process::{Process, inside, tail};
@@ -37,7 +38,24 @@ pub struct Daemon {
 #[derive(Debug, Deserialize)]
 struct Config {
     inputs: Vec<Input>,
+    watches: Vec<Watch>,
     pods: Vec<Enrolled>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Watch {
+    /// `pods`, `virtualservices.networking.istio.io`.
+    resource: String,
+    state: String,
+    version: String,
+}
+
+impl Watch {
+    /// Whether it has been told of all that was written; what is not there is as it should be.
+    fn follows(&self, api: &ApiServer) -> bool {
+        let plural = self.resource.split('.').next().unwrap_or_default();
+        self.state == "absent" || self.version.parse().is_ok_and(|told: u64| told >= api.version_of(plural))
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -69,8 +87,6 @@ impl Daemon {
         let mut words = vec![
             path(binary.to_owned()),
             "run".into(),
-            "-f".into(),
-            path(sandbox.manifests()),
             "--cgroup-root".into(),
             path(sandbox.cgroup_root()),
             "--bpffs".into(),
@@ -82,6 +98,7 @@ impl Daemon {
             "--metrics".into(),
             metrics.to_string().into(),
         ];
+        words.extend(sandbox.source());
         words.extend(extra.iter().map(Into::into));
         let mut command = inside(&sandbox.daemon_cgroup(), None, &words);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MESHLET_")) {
@@ -118,11 +135,16 @@ impl Daemon {
         get(self.health, "/healthz/live").is_ok_and(|(status, _)| status == 200)
     }
 
-    /// Waits until exactly what is in the manifests folder now is in force.
+    /// Waits until exactly what is in the manifests folder, or in the cluster, now is in force.
     ///
     /// # Errors
     /// When the daemon ends, or after 20 s.
     pub fn wait_in_force(&mut self, sandbox: &Sandbox) -> anyhow::Result<()> {
+        if let Some(api) = sandbox.api() {
+            return self.wait("to put the cluster's objects in force", |daemon| {
+                Ok(daemon.config()?.watches.iter().all(|watch| watch.follows(api)))
+            });
+        }
         let expected = inputs(&sandbox.manifests())?;
         self.wait("to put the manifests in force", |daemon| {
             Ok(daemon.config()?.inputs.into_iter().collect::<BTreeSet<_>>() == expected)

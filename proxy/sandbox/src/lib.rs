@@ -20,6 +20,7 @@ mod kube_proxy;
 mod manifest;
 mod names;
 mod netns;
+mod objects;
 mod pod;
 mod process;
 mod program;

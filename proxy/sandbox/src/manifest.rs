@@ -9,7 +9,9 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
-use crate::pod::PodSpec;
+use crate::families::Family;
+use crate::objects::NODE;
+use crate::pod::{Pod, PodSpec};
 use crate::service::ServiceSpec;
 
 /// A Namespace.
@@ -20,8 +22,8 @@ pub(crate) fn namespace(name: &str, labels: &[(&str, &str)]) -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
 }
 
-/// A Pod that runs.
-pub(crate) fn pod(spec: &PodSpec, uid: &str, addresses: &[IpAddr]) -> Value {
+/// A Pod that runs, on the node where one is named.
+pub(crate) fn pod(spec: &PodSpec, uid: &str, addresses: &[IpAddr], node: Option<&str>) -> Value {
     let listed: Vec<Value> = addresses.iter().map(|address| json!({"ip": address})).collect();
     let ports: Vec<Value> = spec.serves.iter().map(|port| json!({"containerPort": port, "protocol": "TCP"})).collect();
     let ready = if spec.ready { "True" } else { "False" };
@@ -40,7 +42,7 @@ pub(crate) fn pod(spec: &PodSpec, uid: &str, addresses: &[IpAddr]) -> Value {
             "labels": pairs(&spec.labels),
             "annotations": pairs(&spec.annotations),
         },
-        "spec": {"containers": [{"name": "app", "image": "sandbox", "ports": ports}]},
+        "spec": {"nodeName": node, "containers": [{"name": "app", "image": "sandbox", "ports": ports}]},
         "status": {"phase": "Running", "podIP": addresses.first(), "podIPs": listed, "conditions": conditions},
     })
 }
@@ -66,6 +68,29 @@ pub(crate) fn service(spec: &ServiceSpec, cluster_ips: &[IpAddr]) -> Value {
             "selector": pairs(&spec.selector),
             "ports": [port],
         },
+    })
+}
+
+/// The endpoints of a Service in one family, as the endpoint controller writes them: ready or not.
+pub(crate) fn endpoint_slice<'p>(spec: &ServiceSpec, family: Family, pods: impl Iterator<Item = &'p Pod>) -> Value {
+    let of_family = |pod: &'p Pod| {
+        let address = pod.addresses.iter().find(|address| Family::of(**address) == family)?;
+        let target = json!({"kind": "Pod", "namespace": pod.spec.name.namespace(), "name": pod.spec.name.name()});
+        let conditions = json!({"ready": pod.spec.ready, "serving": pod.spec.ready, "terminating": false});
+        Some(json!({"addresses": [address], "conditions": conditions, "nodeName": NODE, "targetRef": target}))
+    };
+    let endpoints: Vec<Value> = pods.filter_map(of_family).collect();
+    json!({
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "namespace": spec.namespace,
+            "name": format!("{}-{}", spec.name, family.name().to_lowercase()),
+            "labels": {"kubernetes.io/service-name": spec.name},
+        },
+        "addressType": family.name(),
+        "ports": [{"name": spec.port_name, "port": spec.target_port, "protocol": "TCP"}],
+        "endpoints": endpoints,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The sandbox: one node, its pods and Services, and what stands for the API server and kube-proxy.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use rustix::mount::{MountFlags, mount};
 use serde_json::Value;
 
 use crate::addresses::Addresses;
+use crate::api::ApiServer;
 use crate::cgroup::Layout;
 use crate::client::Client;
 use crate::janitor::Janitor;
@@ -17,6 +19,7 @@ use crate::kube_proxy::{Balanced, KubeProxy};
 use crate::manifest;
 use crate::names::Names;
 use crate::netns::Netns;
+use crate::objects::{NODE, Objects};
 use crate::pod::{Pod, PodName, PodSpec, Site};
 use crate::process::Agent;
 use crate::program;
@@ -28,6 +31,7 @@ pub struct Sandbox {
     // First, so that it is dropped first: it kills the pods' processes, which are then reaped as the pods are dropped.
     _janitor: Janitor,
     names: Names,
+    objects: Objects,
     layout: Layout,
     agent: Agent,
     addresses: Addresses,
@@ -46,6 +50,24 @@ impl Sandbox {
     /// Without root, cgroup v2 or one of the programs needed (the message names the Debian package), and when the kernel
     /// refuses one of the steps.
     pub fn new(layout: Layout, agent: Agent) -> anyhow::Result<Self> {
+        Self::with(layout, agent, Objects::Folder)
+    }
+
+    /// The same, but its objects are those of a cluster, behind a double of the API server. The sandbox stands for the endpoint
+    /// controller as well.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn in_cluster(layout: Layout, agent: Agent) -> anyhow::Result<Self> {
+        let objects = Objects::api()?;
+        let sandbox = Self::with(layout, agent, |_| objects)?;
+        if let (Some(api), path) = (sandbox.api(), sandbox.kubeconfig_path()) {
+            fs::write(&path, api.kubeconfig()).with_context(|| format!("writing {}", path.display()))?;
+        }
+        Ok(sandbox)
+    }
+
+    fn with(layout: Layout, agent: Agent, objects: impl FnOnce(PathBuf) -> Objects) -> anyhow::Result<Self> {
         if !rustix::process::geteuid().is_root() {
             bail!("building pods from cgroups, network namespaces and mounts needs root: run it with sudo");
         }
@@ -64,12 +86,13 @@ impl Sandbox {
         let node = Netns::node(&names.netns_prefix())?;
         Ok(Self {
             _janitor: janitor,
-            names,
             layout,
             agent,
             addresses: Addresses::new()?,
             kube_proxy: KubeProxy::new(node.clone()),
             node,
+            objects: objects(names.manifests()),
+            names,
             pods: BTreeMap::new(),
             services: BTreeMap::new(),
             pods_ever: 0,
@@ -171,7 +194,7 @@ impl Sandbox {
     /// # Errors
     /// When the file cannot be written.
     pub fn apply(&self, file: &str, yaml: &str) -> anyhow::Result<()> {
-        manifest::write(&self.manifests(), file, yaml)
+        self.objects.write(file, yaml)
     }
 
     /// Removes a manifest.
@@ -179,7 +202,7 @@ impl Sandbox {
     /// # Errors
     /// When there is no such file.
     pub fn withdraw(&self, file: &str) -> anyhow::Result<()> {
-        manifest::remove(&self.manifests(), file)
+        self.objects.remove(file)
     }
 
     /// Starts a client inside a pod.
@@ -263,6 +286,39 @@ impl Sandbox {
         self.names.folder()
     }
 
+    /// The API server, where there is one.
+    #[must_use]
+    pub fn api(&self) -> Option<&ApiServer> {
+        match &self.objects {
+            Objects::Folder(_) => None,
+            Objects::Api(published) => Some(&published.server),
+        }
+    }
+
+    /// The API server, where there is one, to be taken down.
+    #[must_use]
+    pub fn api_mut(&mut self) -> Option<&mut ApiServer> {
+        match &mut self.objects {
+            Objects::Folder(_) => None,
+            Objects::Api(published) => Some(&mut published.server),
+        }
+    }
+
+    /// How a daemon is told where the objects are.
+    #[must_use]
+    pub fn source(&self) -> Vec<OsString> {
+        match &self.objects {
+            Objects::Folder(folder) => vec!["-f".into(), folder.into()],
+            Objects::Api(_) => {
+                vec!["--kubeconfig".into(), self.kubeconfig_path().into(), "--node".into(), NODE.into()]
+            }
+        }
+    }
+
+    fn kubeconfig_path(&self) -> PathBuf {
+        self.names.folder().join("kubeconfig")
+    }
+
     fn running(&self, pod: &PodName) -> anyhow::Result<&Pod> {
         self.pods.get(pod).with_context(|| format!("there is no pod {pod}"))
     }
@@ -274,7 +330,8 @@ impl Sandbox {
     /// Tells the API server's readers and kube-proxy what a pod is now.
     fn publish(&mut self, name: &PodName) -> anyhow::Result<()> {
         let pod = self.running(name)?;
-        self.write(&pod_file(name), &manifest::pod(&pod.spec, &pod.uid, &pod.addresses))?;
+        let node = self.api().map(|_| NODE);
+        self.write(&pod_file(name), &manifest::pod(&pod.spec, &pod.uid, &pod.addresses, node))?;
         self.sync_kube_proxy()
     }
 
@@ -283,7 +340,25 @@ impl Sandbox {
             addresses.iter().map(|address| spec.balanced(*address, self.pods.values())).collect()
         };
         let services: Vec<Balanced> = self.services.values().flat_map(balanced).collect();
-        self.kube_proxy.sync(&services)
+        self.kube_proxy.sync(&services)?;
+        self.write_endpoints()
+    }
+
+    /// Whoever reads a folder finds the endpoints by himself.
+    fn write_endpoints(&self) -> anyhow::Result<()> {
+        if self.api().is_none() {
+            return Ok(());
+        }
+        for (name, (spec, _)) in &self.services {
+            for family in spec.families.listed() {
+                let slice = manifest::endpoint_slice(spec, *family, self.pods.values().filter(|pod| spec.selects(pod)));
+                self.write(
+                    &format!("endpointslice.{}.{}.{}.json", name.namespace(), name.name(), family.name()),
+                    &slice,
+                )?;
+            }
+        }
+        Ok(())
     }
 
     fn write(&self, file: &str, object: &Value) -> anyhow::Result<()> {

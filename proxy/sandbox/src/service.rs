@@ -63,7 +63,7 @@ impl ServiceSpec {
         self
     }
 
-    fn selects(&self, pod: &Pod) -> bool {
+    pub(crate) fn selects(&self, pod: &Pod) -> bool {
         self.namespace == pod.spec.name.namespace()
             && !self.selector.is_empty()
             && self.selector.iter().all(|label| pod.spec.labels.contains(label))

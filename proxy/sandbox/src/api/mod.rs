@@ -181,7 +181,7 @@ impl ApiServer {
         self.shared.lock().store.list(resource.plural, None).map(|(_, found)| found.value.clone()).collect()
     }
 
-    /// The version of the last write to a resource; 0 when there was none since the last compaction.
+    /// The version of the last write to a resource; 0 when there was none.
     #[must_use]
     pub fn version_of(&self, plural: &str) -> u64 {
         self.shared.lock().store.version_of(plural)

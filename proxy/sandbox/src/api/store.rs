@@ -46,6 +46,8 @@ pub(crate) struct Store {
     compacted: u64,
     objects: BTreeMap<Key, Arc<Stored>>,
     log: VecDeque<Event>,
+    /// The version of the last write to each resource.
+    last: BTreeMap<&'static str, u64>,
 }
 
 /// Why something was not written.
@@ -65,9 +67,9 @@ impl Store {
         self.version
     }
 
-    /// The version of the last write to one resource that is still known of.
+    /// The version of the last write to one resource; 0 when there was none.
     pub(crate) fn version_of(&self, plural: &str) -> u64 {
-        self.log.iter().rev().find(|event| event.key.plural == plural).map_or(0, |event| event.version)
+        self.last.get(plural).copied().unwrap_or(0)
     }
 
     /// One object.
@@ -138,6 +140,7 @@ impl Store {
     }
 
     fn note(&mut self, event: Event) {
+        self.last.insert(event.key.plural, event.version);
         self.log.push_back(event);
         if self.log.len() > KEPT
             && let Some(oldest) = self.log.pop_front()
