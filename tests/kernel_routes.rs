@@ -1,9 +1,8 @@
 //! Rules that need no bytes are decided in connect: the proxy never meets such a connection, and nobody can tell but by speed.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
-use harness::{Node, Shares, assert_share, many};
+use harness::{Node, Shares, assert_share, many, wait_for};
 use meshlet_sandbox::{HttpCall, ServiceSpec};
 
 const PORT: u16 = 9090;
@@ -128,12 +127,4 @@ fn given_least_request_for_a_tcp_service_when_a_pod_holds_connections_then_new_o
     shares.assert("v2-a", 0.75);
     let after = opaque.ask(many(1_000));
     after.assert("v1-a", 0.5);
-}
-
-fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < Duration::from_secs(30), "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

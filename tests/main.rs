@@ -1,5 +1,6 @@
 //! Node tests: the built daemon against real pods, real eBPF and a real kube-proxy rule set. `cargo xtask test` runs them.
 
+mod addresses;
 mod either_family;
 mod enrolment;
 mod explain;
@@ -10,6 +11,7 @@ mod http_proxy;
 mod http_routes;
 mod kernel_routes;
 mod kernel_view;
+mod limits;
 mod named_services;
 mod redirect;
 mod reload;

@@ -5,21 +5,19 @@ use aya_ebpf::btf_maps::SkStorage;
 use aya_ebpf::macros::btf_map;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, SockHash};
-use meshlet_wire::{BEATS, ENDPOINTS, EndpointEntry, Peer, PodEntry, ROUTES, RouteKey, SLOTS, ServiceKey, Settings};
+use meshlet_wire::{
+    BEATS, ENDPOINTS, EndpointEntry, PODS, Peer, PodEntry, ROUTES, RouteKey, SERVICES, SLOTS, ServiceKey, Settings,
+};
 
-/// Bound of ruled service addresses: past it a new one stays native, and the daemon says which.
-const SERVICES: u32 = 65_536;
-/// Bound of captured pods on a node; the kubelet's usual limit is 110.
-const PODS: u32 = 4_096;
 const NO_PREALLOC: u32 = aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 
 /// What a pod dials → service id. Written by the daemon when rules change, read on every connect.
 #[map(name = "meshlet_service")]
 pub(crate) static SERVICE: HashMap<ServiceKey, u32> = HashMap::with_max_entries(SERVICES, NO_PREALLOC);
 
-/// Service id → what the pod dialled, for getpeername.
+/// Service id → what the pod dialled, for getpeername. Entries outlive their service for a while, so there is room for more.
 #[map(name = "meshlet_ids")]
-pub(crate) static IDS: HashMap<u32, ServiceKey> = HashMap::with_max_entries(SERVICES, NO_PREALLOC);
+pub(crate) static IDS: HashMap<u32, ServiceKey> = HashMap::with_max_entries(2 * SERVICES, NO_PREALLOC);
 
 /// Network-namespace cookie → captured pod.
 #[map(name = "meshlet_pods")]

@@ -20,7 +20,7 @@ use crate::capture::enrolled::Enrolled;
 use crate::capture::netns::Netns;
 use crate::cluster::Cluster;
 use crate::connection::Workers;
-use crate::kernel::{self, Kernel, Links};
+use crate::kernel::{self, Kernel, Links, Sort};
 use crate::settings::RunArgs;
 use crate::snapshot::loan::{Lender, Worlds, lending};
 use crate::snapshot::publish::Published;
@@ -92,6 +92,7 @@ impl Node {
         if held.is_none() && !settings.dry_run {
             tracing::warn!(root = %cgroup_root.display(), "no kubepods cgroup yet: waiting for the kubelet to make one");
         }
+        let published = Published::new(kernel.sizes.ids());
         let (worlds, lender) = lending();
         Ok(Self {
             name,
@@ -104,7 +105,7 @@ impl Node {
             links: None,
             kernel,
             workers,
-            published: Published::new(),
+            published,
             enrolled: BTreeMap::new(),
             wake,
             watch,
@@ -326,20 +327,23 @@ impl Node {
         }
         self.published.keep(&used);
         let now = Instant::now();
-        self.published.capture(&mut self.kernel, now);
+        self.published.capture(self.source.world(), &mut self.kernel, now);
         let by_place: BTreeMap<u32, IpAddr> =
             self.enrolled.values().map(|pod| (pod.place, IpAddr::V4(pod.address))).collect();
         let end = by_place.last_key_value().map_or(0, |(place, _)| place + 1);
         // A place that is free is nobody's: any address does.
         let pods =
             (0..end).map(|place| by_place.get(&place).copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into())).collect();
-        self.published.lay_out(&mut self.kernel, pods, now);
+        self.published.lay_out(self.source.world(), &mut self.kernel, pods, now);
+        let (mut refused, mut problem) = (BTreeSet::new(), None);
         for pod in self.enrolled.values_mut() {
             let scope = self.published.number(&pod.scope);
             if let Err(error) = pod.arm(&mut self.kernel, scope) {
-                tracing::warn!(pod = %pod.name, error = format!("{error:#}"), "stays native");
+                refused.insert(format!("Pod {}", pod.name));
+                problem = Some(error);
             }
         }
+        self.kernel.refusals.renew(Sort::Pods, refused, problem.as_ref());
     }
 
     fn attach(&mut self) -> anyhow::Result<()> {
@@ -372,6 +376,7 @@ impl Node {
         if changed {
             tracing::info!(generation = self.generation, services, "in force");
         }
+        self.status.maps.store(Arc::new(self.kernel.usage()));
         self.status.config.store(Arc::new(Config { generation: self.generation, inputs, watches, pods, services }));
         let attached = self.links.is_some() || self.settings.dry_run;
         self.status.ready.store(attached && self.source.settled(), Ordering::Relaxed);

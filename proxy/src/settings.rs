@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use crate::cluster::connect::ClusterArgs;
 use crate::command::mesh::MeshArgs;
-use crate::kernel::FailurePolicy;
+use crate::kernel::{FailurePolicy, MapSize};
 
 /// `meshlet run`.
 #[derive(Debug, Clone, Args)]
@@ -57,6 +57,17 @@ pub(crate) struct RunArgs {
     /// Decide and report, redirect nothing: no program is attached and no pod is touched.
     #[arg(long, env = "MESHLET_DRY_RUN", action = ArgAction::SetTrue)]
     pub(crate) dry_run: bool,
+    /// Give the kernel's maps room for N services (captured addresses), pods, routes, slots or endpoints; repeatable. The log says
+    /// when one is full, and the metrics how full each is. Default: services=65536, pods=4096, routes=65536, slots=524288,
+    /// endpoints=65536.
+    #[arg(
+        long = "map-size",
+        value_name = "SORT=N",
+        env = "MESHLET_MAP_SIZE",
+        value_delimiter = ',',
+        value_parser = MapSize::parse
+    )]
+    pub(crate) map_size: Vec<MapSize>,
     /// Let the kernel programs report rare events (refusals, failed binds) to the log.
     #[arg(long, env = "MESHLET_BPF_LOG", action = ArgAction::SetTrue)]
     pub(crate) bpf_log: bool,

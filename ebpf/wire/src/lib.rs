@@ -152,6 +152,11 @@ pub struct Settings {
     pub tables_limit: u64,
 }
 
+/// Captured addresses with their ports: past that many a new one stays native, and the daemon says which. This and the
+/// others below are defaults, which the loader may override.
+pub const SERVICES: u32 = 65_536;
+/// Captured pods on a node; the kubelet's usual limit is 110.
+pub const PODS: u32 = 4_096;
 /// Routes that the kernel decides, of all scopes.
 pub const ROUTES: u32 = 65_536;
 /// Slots of all routes.

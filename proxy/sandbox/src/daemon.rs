@@ -31,6 +31,7 @@ pub struct Daemon {
     process: Process,
     admin: SocketAddr,
     health: SocketAddr,
+    metrics: SocketAddr,
     log: PathBuf,
 }
 
@@ -106,7 +107,7 @@ impl Daemon {
         }
         let child = command.stdout(append(&log)?).stderr(append(&log)?).spawn();
         let child = child.with_context(|| format!("starting {}", binary.display()))?;
-        let mut daemon = Self { process: Process(child), admin, health, log };
+        let mut daemon = Self { process: Process(child), admin, health, metrics, log };
         daemon.wait("to be ready", |daemon| Ok(daemon.ready()))?;
         Ok(daemon)
     }
@@ -133,6 +134,15 @@ impl Daemon {
     #[must_use]
     pub fn live(&self) -> bool {
         get(self.health, "/healthz/live").is_ok_and(|(status, _)| status == 200)
+    }
+
+    /// The text of `/metrics`.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub fn metrics(&self) -> anyhow::Result<String> {
+        let (_, page) = get(self.metrics, "/metrics")?;
+        String::from_utf8(page).context("reading /metrics")
     }
 
     /// Waits until exactly what is in the manifests folder, or in the cluster, now is in force.

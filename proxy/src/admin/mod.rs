@@ -1,6 +1,7 @@
 //! What the daemon says about itself, on three listeners: a scrape must not wait for a page, nor a probe for either.
 
 mod explain;
+mod kernel_maps;
 mod query;
 mod watches;
 
@@ -16,6 +17,7 @@ use axum::routing::get;
 use serde::Serialize;
 
 use crate::cluster::WatchStatus;
+use crate::kernel::MapUsage;
 use crate::snapshot::loan::Worlds;
 use crate::snapshot::read::Input;
 
@@ -26,6 +28,8 @@ pub(crate) struct Status {
     pub(crate) ready: AtomicBool,
     /// What is in force.
     pub(crate) config: ArcSwap<Config>,
+    /// How full the kernel's maps are.
+    pub(crate) maps: ArcSwap<Vec<MapUsage>>,
 }
 
 /// `/api/v1/config`.
@@ -88,10 +92,11 @@ pub(crate) fn metrics(status: &Arc<Status>) -> Router {
         format!(
             "# TYPE istio_build gauge\nistio_build{{component=\"meshlet\",tag=\"{}\"}} 1\n\
              # TYPE meshlet_captured_pods gauge\nmeshlet_captured_pods {captured}\n\
-             # TYPE meshlet_captured_services gauge\nmeshlet_captured_services {}\n{}",
+             # TYPE meshlet_captured_services gauge\nmeshlet_captured_services {}\n{}{}",
             env!("CARGO_PKG_VERSION"),
             config.services,
             watches::metrics(&config.watches),
+            kernel_maps::text(&status.maps.load()),
         )
     };
     Router::new().route("/metrics", get(text)).route("/stats/prometheus", get(text)).with_state(Arc::clone(status))

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, Status};
 use crate::connection::Workers;
-use crate::kernel::{self, Kernel};
+use crate::kernel::{self, Kernel, Sizes};
 use crate::node::Node;
 use crate::settings::RunArgs;
 use crate::snapshot::asked::ResolvConf;
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: RunArgs) -> anyhow::Result<ExitCode> {
         kernel::mount_bpffs(&arguments.bpffs)?;
         Node::hold(&cgroup_root, &arguments.bpffs)?
     };
-    let kernel = Kernel::load(arguments.failure_policy, threads, arguments.bpf_log)?;
+    let kernel = Kernel::load(arguments.failure_policy, threads, Sizes::new(&arguments.map_size), arguments.bpf_log)?;
     let resolv_conf = ResolvConf::new(arguments.resolv_conf.clone());
     let beat = Arc::clone(&kernel.beat);
     let workers =

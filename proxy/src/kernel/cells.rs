@@ -22,6 +22,11 @@ impl Cells {
         Self { next: 0, bound, free: Vec::new(), retired: Vec::new() }
     }
 
+    /// Those that nobody may take.
+    pub(super) fn used(&self) -> u32 {
+        self.next - u32::try_from(self.free.len()).unwrap_or(self.next)
+    }
+
     pub(super) fn take(&mut self) -> Option<u32> {
         self.free.pop().or_else(|| {
             let cell = (self.next < self.bound).then_some(self.next)?;
@@ -54,6 +59,11 @@ impl Addresses {
 
     pub(super) fn reclaim(&mut self, now: Instant) {
         self.cells.reclaim(now);
+    }
+
+    /// Cells that no other address may have.
+    pub(super) fn used(&self) -> u32 {
+        self.cells.used()
     }
 
     /// The cell of an address, and whether it has to be written first.
@@ -89,12 +99,19 @@ pub(super) struct Region {
 #[derive(Debug)]
 pub(super) struct Regions {
     free: BTreeMap<u32, u32>,
+    /// Slots that are in none of those.
+    used: u32,
     retired: Vec<(Region, Instant)>,
 }
 
 impl Regions {
     pub(super) fn new(bound: u32) -> Self {
-        Self { free: BTreeMap::from([(0, bound)]), retired: Vec::new() }
+        Self { free: BTreeMap::from([(0, bound)]), used: 0, retired: Vec::new() }
+    }
+
+    /// Slots that nobody may take.
+    pub(super) fn used(&self) -> u32 {
+        self.used
     }
 
     /// The first run that is long enough.
@@ -105,6 +122,7 @@ impl Regions {
         let (base, length) =
             self.free.iter().find(|(_, length)| **length >= count).map(|(base, length)| (*base, *length))?;
         self.free.remove(&base);
+        self.used += count;
         if length > count {
             self.free.insert(base + count, length - count);
         }
@@ -124,6 +142,7 @@ impl Regions {
 
     fn give_back(&mut self, region: Region) {
         let Region { mut base, mut count } = region;
+        self.used -= count;
         if let Some((before, length)) = self.free.range(..base).next_back().map(|(before, length)| (*before, *length))
             && before + length == base
         {
@@ -178,6 +197,7 @@ mod tests {
             }
             held.into_iter().for_each(|region| regions.retire(region, now));
             regions.reclaim(now + PAUSE);
+            prop_assert_eq!(regions.used(), 0);
             prop_assert_eq!(regions.free, BTreeMap::from([(0, 256)]));
         }
     }

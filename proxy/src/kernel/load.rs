@@ -17,7 +17,9 @@ use meshlet_wire::{Settings, VERSION};
 
 use super::beat::Heartbeat;
 use super::maps::Maps;
+use super::refusals::Refusals;
 use super::routes::Routes;
+use super::sizes::Sizes;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/meshlet-ebpf"));
 
@@ -51,6 +53,10 @@ pub(crate) struct Kernel {
     pub(crate) maps: Maps,
     /// What the kernel decides by itself.
     pub(crate) routes: Routes,
+    /// What there was no room for.
+    pub(crate) refusals: Refusals,
+    /// How much there is room for.
+    pub(crate) sizes: Sizes,
     /// Ticked by the workers.
     pub(crate) beat: Arc<Heartbeat>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -58,13 +64,15 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     /// Loads the object and verifies its programs; nothing is attached yet. `log` lets the programs report rare events.
-    pub(crate) fn load(policy: FailurePolicy, workers: NonZeroUsize, log: bool) -> anyhow::Result<Self> {
+    pub(crate) fn load(policy: FailurePolicy, workers: NonZeroUsize, sizes: Sizes, log: bool) -> anyhow::Result<Self> {
         // aya-log's levels: 1 is error, 4 is debug.
         let level: u8 = if log { 4 } else { 0 };
-        let mut ebpf = EbpfLoader::new()
-            .override_global("AYA_LOG_LEVEL", &level, false)
-            .load(OBJECT)
-            .context("loading the kernel object")?;
+        let mut loader = EbpfLoader::new();
+        loader.override_global("AYA_LOG_LEVEL", &level, false);
+        for (map, entries) in sizes.of_maps() {
+            loader.map_max_entries(map, entries);
+        }
+        let mut ebpf = loader.load(OBJECT).context("loading the kernel object")?;
         for (name, _) in HOOKS {
             program(&mut ebpf, name)?.load().with_context(|| format!("loading program {name}"))?;
         }
@@ -83,10 +91,10 @@ impl Kernel {
             Arc::new(Heartbeat::map(data.fd().as_fd(), workers)?)
         };
         let maps = Maps::take(&mut ebpf, settings)?;
-        let routes = Routes::take(&mut ebpf)?;
+        let routes = Routes::take(&mut ebpf, &sizes)?;
         let logger =
             log.then(|| EbpfLogger::init(&mut ebpf)).transpose().context("opening the kernel programs' log")?;
-        Ok(Self { ebpf, maps, routes, beat, logger })
+        Ok(Self { ebpf, maps, routes, refusals: Refusals::new(sizes.clone()), sizes, beat, logger })
     }
 
     /// Counts the open connections of what the kernel picks for one pod, below its cgroup, until the link is dropped.

@@ -1,6 +1,6 @@
 //! Typed handles of the maps, and the difference between what a map holds and what it should hold.
 
-use std::collections::HashMap as Entries;
+use std::collections::{HashMap as Entries, HashSet};
 use std::net::TcpListener;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
@@ -16,6 +16,15 @@ pub(crate) struct Maps {
     pods: HashMap<MapData, u64, PodEntry>,
     listeners: SockHash<MapData, u64>,
     written: Entries<ServiceKey, u32>,
+    named: HashSet<u32>,
+    enrolled: HashSet<u64>,
+}
+
+/// How many of each there are.
+pub(super) struct Counts {
+    pub(super) services: usize,
+    pub(super) ids: usize,
+    pub(super) pods: usize,
 }
 
 impl Maps {
@@ -28,18 +37,28 @@ impl Maps {
             pods: HashMap::try_from(take(ebpf, "meshlet_pods")?)?,
             listeners: SockHash::try_from(take(ebpf, "meshlet_listen")?)?,
             written: Entries::new(),
+            named: HashSet::new(),
+            enrolled: HashSet::new(),
         })
+    }
+
+    /// What was written and is there.
+    pub(super) fn counts(&self) -> Counts {
+        Counts { services: self.written.len(), ids: self.named.len(), pods: self.enrolled.len() }
     }
 
     /// Makes an id known to getpeername; it stays until [`Maps::forget_id`], past the service's own life.
     pub(crate) fn name_id(&mut self, id: u32, key: ServiceKey) -> anyhow::Result<()> {
-        self.ids.insert(id, key, 0).with_context(|| format!("writing id {id} to map meshlet_ids"))
+        self.ids.insert(id, key, 0).with_context(|| format!("writing id {id} to map meshlet_ids"))?;
+        self.named.insert(id);
+        Ok(())
     }
 
     /// Drops an id that no connection can hold any more.
     pub(crate) fn forget_id(&mut self, id: u32) {
         // Gone already is as good as gone now.
         drop(self.ids.remove(&id));
+        self.named.remove(&id);
     }
 
     /// Captures exactly `wanted`: what is new is added, what has gone is removed, the rest is not touched. Failures (a full
@@ -56,6 +75,10 @@ impl Maps {
             if self.written.get(key) == Some(id) {
                 continue;
             }
+            if failed.len() >= TRIES {
+                failed.push((*key, anyhow!("map meshlet_service is full")));
+                continue;
+            }
             match self.services.insert(key, id, 0) {
                 Ok(()) => drop(self.written.insert(*key, *id)),
                 Err(error) => failed.push((*key, anyhow!(error).context("writing map meshlet_service"))),
@@ -67,7 +90,9 @@ impl Maps {
     /// Arms a pod: its listener first, then its entry, so that a redirect always finds somebody.
     pub(crate) fn enrol(&mut self, cookie: u64, pod: PodEntry, listener: &TcpListener) -> anyhow::Result<()> {
         self.listeners.insert(cookie, listener.as_fd().as_raw_fd(), 0).context("writing map meshlet_listen")?;
-        self.pods.insert(cookie, pod, 0).context("writing map meshlet_pods")
+        self.pods.insert(cookie, pod, 0).context("writing map meshlet_pods")?;
+        self.enrolled.insert(cookie);
+        Ok(())
     }
 
     /// Takes the pod's listener from the hooks: new connects meet the failure policy.
@@ -79,9 +104,13 @@ impl Maps {
     /// Disarms a pod: from here on its connects are native.
     pub(crate) fn withdraw(&mut self, cookie: u64) {
         drop(self.pods.remove(&cookie));
+        self.enrolled.remove(&cookie);
         self.disarm(cookie);
     }
 }
+
+/// Failed insertions after which a map is taken for full: what is refused is tried in every round.
+const TRIES: usize = 16;
 
 fn take(ebpf: &mut Ebpf, name: &str) -> anyhow::Result<aya::maps::Map> {
     ebpf.take_map(name).ok_or_else(|| anyhow!("the kernel object has no map {name}"))

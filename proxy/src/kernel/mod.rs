@@ -1,19 +1,26 @@
 //! All use of aya: the object is loaded ([`load`]), attached by pinned links ([`links`]), and fed through typed maps
-//! ([`maps`]); [`routes`] lays out what the kernel decides by itself, in shared memory ([`words`]); [`beat`] keeps it armed, [`preflight`] says beforehand what is missing, [`sys`] holds what aya lacks.
+//! ([`maps`]); [`routes`] has what the kernel decides by itself, laid out ([`layout`], [`cells`]) in shared memory ([`words`]); [`sizes`] says how
+//! much there may be of everything and [`refusals`] what there was no room for; [`beat`] keeps it armed, [`preflight`] says beforehand what is missing, [`sys`] holds what aya lacks.
 
 mod beat;
 mod cells;
+mod layout;
 mod links;
 mod load;
 mod maps;
 mod preflight;
+mod refusals;
 mod routes;
+mod sizes;
 mod sys;
+mod usage;
 mod words;
 
 pub(crate) use aya::programs::sock_ops::SockOpsLink;
+pub(crate) use layout::{Leaf, Pick, RoutePlan};
 pub(crate) use links::{Links, lock_node, mount_bpffs, uninstall};
 pub(crate) use load::{FailurePolicy, Kernel};
 pub(crate) use preflight::{cgroup2_mount, check_capabilities, check_kernel, is_cgroup2};
-pub(crate) use routes::{Leaf, Pick, RoutePlan};
+pub(crate) use sizes::{MapSize, Sizes, Sort};
 pub(crate) use sys::netns_cookie;
+pub(crate) use usage::MapUsage;

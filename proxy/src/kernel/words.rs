@@ -32,6 +32,13 @@ impl Words {
         Ok(Self { first: first.cast(), count })
     }
 
+    /// Memory of this process alone.
+    #[cfg(test)]
+    pub(super) fn own(count: u32) -> Self {
+        let words: Vec<AtomicU64> = (0..count).map(|_| AtomicU64::new(0)).collect();
+        Self { first: Box::leak(words.into_boxed_slice()).as_ptr(), count: usize::try_from(count).expect("a size") }
+    }
+
     /// A word; past the end it is the last one, which no caller means.
     pub(super) fn at(&self, place: u32) -> &AtomicU64 {
         let place = usize::try_from(place).unwrap_or(usize::MAX).min(self.count - 1);

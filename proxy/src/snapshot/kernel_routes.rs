@@ -8,6 +8,7 @@ use meshlet_routing::decide::Dialled;
 use meshlet_routing::table::{KernelDestination, KernelPick, KernelRoute, Scope, Table};
 use meshlet_wire::RouteKey;
 
+use super::ids::Ids;
 use crate::kernel::{Leaf, Pick, RoutePlan};
 
 /// Numbers of scopes, by which the hooks find a pod's routes; one is never used for another scope.
@@ -28,6 +29,11 @@ impl ScopeNumbers {
         self.last
     }
 
+    /// The scope that a number stands for.
+    pub(crate) fn named(&self, number: u32) -> Option<&Scope> {
+        self.known.iter().find(|(_, known)| **known == number).map(|(scope, _)| scope)
+    }
+
     /// Forgets scopes that no pod has any more.
     pub(crate) fn keep(&mut self, used: impl Fn(&Scope) -> bool) {
         self.known.retain(|scope, _| used(scope));
@@ -38,15 +44,15 @@ impl ScopeNumbers {
 pub(crate) fn plan(
     tables: &HashMap<Scope, Arc<Table>>,
     numbers: &mut ScopeNumbers,
-    ids: &HashMap<(IpAddr, u16), u32>,
+    ids: &Ids,
     pods: &[IpAddr],
 ) -> BTreeMap<RouteKey, RoutePlan> {
     let mut wanted = BTreeMap::new();
     for (scope, table) in tables {
         let number = numbers.of(scope);
-        for ((address, port), id) in ids {
-            if let Ok(route) = table.kernel_route(Dialled { address: *address, port: *port }, pods) {
-                wanted.insert(RouteKey { scope: number, service: *id }, laid_out(route));
+        for ((address, port), service) in ids.live() {
+            if let Ok(route) = table.kernel_route(Dialled { address, port }, pods) {
+                wanted.insert(RouteKey { scope: number, service }, laid_out(route));
             }
         }
     }

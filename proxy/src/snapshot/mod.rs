@@ -2,6 +2,7 @@
 //! when to read again, [`resolve`] what DNS names come to, [`asked`] those that only clients know, [`publish`] compiles and swaps in what the pods of this node see.
 
 pub(crate) mod asked;
+mod ids;
 mod kernel_routes;
 pub(crate) mod loan;
 #[cfg(test)]

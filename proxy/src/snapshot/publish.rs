@@ -1,8 +1,8 @@
 //! Compiles what the scopes on this node see and hands it to everyone who routes: the workers by `ArcSwap`, the hooks by
 //! their maps.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,42 +11,49 @@ use meshlet_routing::decide::Dialled;
 use meshlet_routing::inventory::Change;
 use meshlet_routing::model::{Service, World};
 use meshlet_routing::table::{Scope, Table};
-use meshlet_wire::{ID_MASK, ServiceKey};
+use meshlet_wire::{RouteKey, ServiceKey};
 
+use super::ids::{self, Address, Ids};
 use super::kernel_routes::{self, ScopeNumbers};
 use crate::connection::Services;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, RoutePlan, Sort};
 
-/// How long the id of a withdrawn service keeps its meaning: a connection may still sit in an accept queue, or live on and
-/// ask for its peer.
-const QUARANTINE: Duration = Duration::from_secs(600);
+/// When what the kernel had no room for is asked for again: what was given back is free by then.
+const AGAIN: Duration = Duration::from_secs(6);
 
 /// Tables and service ids in force. One writer: the node loop.
 pub(crate) struct Published {
     tables: HashMap<Scope, Arc<Table>>,
     services: Arc<ArcSwap<Services>>,
-    ids: HashMap<(IpAddr, u16), u32>,
-    retired: HashMap<u32, ((IpAddr, u16), Instant)>,
+    ids: Ids,
     scopes: ScopeNumbers,
-    /// Captured pods by their places, as the routes in the kernel know them; `None` when those are to be laid out anew.
-    laid_out_for: Option<Vec<IpAddr>>,
-    /// Ids that stand for something, retired ones included.
-    taken: HashSet<u32>,
-    next: u32,
+    /// `None` when the routes in the kernel are to be laid out anew.
+    laid_out: Option<LaidOut>,
+    captured: usize,
+    /// When they are, because there was no room for some.
+    again: Option<Instant>,
+}
+
+/// What the routes in the kernel were laid out for.
+#[derive(Debug, PartialEq, Eq)]
+struct LaidOut {
+    /// Captured pods by their places.
+    pods: Vec<IpAddr>,
+    /// [`Ids::changes`] then: a route goes with its id, which may come to mean something else.
+    ids: u64,
 }
 
 impl Published {
-    /// Nothing is ruled.
-    pub(crate) fn new() -> Self {
+    /// Nothing is ruled, and at most so many ids will stand for something.
+    pub(crate) fn new(most_ids: u32) -> Self {
         Self {
             tables: HashMap::new(),
             services: Arc::default(),
-            ids: HashMap::new(),
-            retired: HashMap::new(),
+            ids: Ids::new(most_ids),
             scopes: ScopeNumbers::default(),
-            laid_out_for: None,
-            taken: HashSet::new(),
-            next: 1,
+            laid_out: None,
+            captured: 0,
+            again: None,
         }
     }
 
@@ -60,7 +67,7 @@ impl Published {
         if let Some(table) = self.tables.get(scope) {
             return Arc::clone(table);
         }
-        self.laid_out_for = None;
+        self.laid_out = None;
         Arc::clone(self.tables.entry(scope.clone()).or_insert_with(|| Arc::new(Table::build(world, scope))))
     }
 
@@ -71,7 +78,7 @@ impl Published {
         } else if !change.endpoints.is_empty() {
             let services: Vec<&Service> =
                 change.endpoints.iter().flat_map(|host| world.services.of_host(host)).collect();
-            self.laid_out_for = None;
+            self.laid_out = None;
             for table in self.tables.values_mut() {
                 *table = Arc::new(table.with_endpoints(services.iter().copied()));
             }
@@ -90,90 +97,100 @@ impl Published {
     }
 
     /// Lays out what the kernel decides by itself; `pods` are the addresses of captured pods by their places.
-    pub(crate) fn lay_out(&mut self, kernel: &mut Kernel, pods: Vec<IpAddr>, now: Instant) {
-        if self.laid_out_for.as_ref() != Some(&pods) {
-            let wanted = kernel_routes::plan(&self.tables, &mut self.scopes, &self.ids, &pods);
-            for (key, error) in kernel.routes.set(&wanted, now) {
-                tracing::warn!(route = ?key, error = format!("{error:#}"), "the proxy decides");
+    pub(crate) fn lay_out(&mut self, world: &World, kernel: &mut Kernel, pods: Vec<IpAddr>, now: Instant) {
+        if let Some(wanted) = self.routes(pods, now) {
+            let refused = kernel.routes.set(&wanted, now);
+            self.again = (!refused.is_empty()).then_some(now + AGAIN);
+            for sort in [Sort::Routes, Sort::Slots, Sort::Endpoints] {
+                let of_sort = refused.iter().filter(|(_, full)| *full == sort);
+                let names = of_sort.map(|(key, _)| self.route_name(world, *key)).collect();
+                kernel.refusals.renew(sort, names, None);
             }
-            self.laid_out_for = Some(pods);
         }
         kernel.beat.tables();
     }
 
-    /// Captures exactly what some scope's rules give a meaning to. Ids are published to the workers before the hooks use
-    /// them, and outlive their service.
-    pub(crate) fn capture(&mut self, kernel: &mut Kernel, now: Instant) {
-        let ruled: BTreeSet<(IpAddr, u16)> = self.tables.values().flat_map(|table| table.ruled()).collect();
-        let gone: Vec<(IpAddr, u16)> = self.ids.keys().filter(|service| !ruled.contains(*service)).copied().collect();
-        let expired: Vec<u32> =
-            self.retired.iter().filter(|(_, (_, since))| now - *since > QUARANTINE).map(|(id, _)| *id).collect();
-        for service in &ruled {
-            if !self.ids.contains_key(service) {
-                let id = self.allocate(*service);
-                if let Err(error) = kernel.maps.name_id(id, key(*service)) {
-                    tracing::warn!(service = ?service, error = format!("{error:#}"), "getpeername will show the id");
-                }
-            }
+    /// The routes that the kernel is to decide by, unless they are what they were.
+    fn routes(&mut self, pods: Vec<IpAddr>, now: Instant) -> Option<BTreeMap<RouteKey, RoutePlan>> {
+        let wanted = LaidOut { pods, ids: self.ids.changes() };
+        if self.laid_out.as_ref() == Some(&wanted) && self.again.is_none_or(|due| now < due) {
+            return None;
         }
-        for service in gone {
-            if let Some(id) = self.ids.remove(&service) {
-                // Its routes go with it: the id may come to mean something else.
-                self.laid_out_for = None;
-                self.retired.insert(id, (service, now));
+        let plan = kernel_routes::plan(&self.tables, &mut self.scopes, &self.ids, &wanted.pods);
+        self.laid_out = Some(wanted);
+        Some(plan)
+    }
+
+    /// Captures exactly what some scope's rules give a meaning to, as far as there is room. Ids are published to the workers
+    /// before the hooks use them, and outlive their service.
+    pub(crate) fn capture(&mut self, world: &World, kernel: &mut Kernel, now: Instant) {
+        let change = self.follow(now);
+        let mut refused: BTreeSet<Address> = change.refused.into_iter().collect();
+        let mut problem = None;
+        change.forgotten.into_iter().for_each(|id| kernel.maps.forget_id(id));
+        for (id, address) in change.named {
+            // A pod must not be told that its peer is an id.
+            if let Err(error) = kernel.maps.name_id(id, key(address)) {
+                self.ids.give_back(address);
+                refused.insert(address);
+                problem = Some(error);
             }
-        }
-        for id in expired {
-            self.retired.remove(&id);
-            self.taken.remove(&id);
-            kernel.maps.forget_id(id);
         }
         self.services.store(Arc::new(self.meanings()));
-        let wanted: Vec<(ServiceKey, u32)> = self.ids.iter().map(|(service, id)| (key(*service), *id)).collect();
+        let wanted: Vec<(ServiceKey, u32)> = self.ids.live().map(|(address, id)| (key(address), id)).collect();
         for (key, error) in kernel.maps.set_services(&wanted) {
-            tracing::warn!(service = ?key, error = format!("{error:#}"), "stays native");
+            refused.insert(address(&key));
+            problem = Some(error);
         }
+        self.captured = wanted.len() - wanted.iter().filter(|(key, _)| refused.contains(&address(key))).count();
+        let names = refused.into_iter().map(|address| service_name(world, address)).collect();
+        kernel.refusals.renew(Sort::Services, names, problem.as_ref());
     }
 
     /// Number of captured service addresses.
     pub(crate) fn captured(&self) -> usize {
-        self.ids.len()
+        self.captured
+    }
+
+    /// Gives ids to what is ruled and takes them from what is not.
+    fn follow(&mut self, now: Instant) -> ids::Change {
+        let ruled = self.tables.values().flat_map(|table| table.ruled()).collect();
+        self.ids.follow(&ruled, now)
     }
 
     fn meanings(&self) -> Services {
-        let live = self.ids.iter().map(|(service, id)| (*id, *service));
-        let retired = self.retired.iter().map(|(id, (service, _))| (*id, *service));
-        live.chain(retired).map(|(id, (address, port))| (id, Dialled { address, port })).collect()
+        self.ids.all().map(|((address, port), id)| (id, Dialled { address, port })).collect()
     }
 
-    /// A service that comes back gets its old id while that is still kept: its connections never changed their meaning.
-    fn allocate(&mut self, service: (IpAddr, u16)) -> u32 {
-        self.laid_out_for = None;
-        let kept = self.retired.iter().find(|(_, (retired, _))| *retired == service).map(|(id, _)| *id);
-        let id = kept.unwrap_or_else(|| {
-            while self.taken.contains(&self.next) {
-                self.next = following(self.next);
-            }
-            let id = self.next;
-            self.next = following(id);
-            id
-        });
-        self.retired.remove(&id);
-        self.taken.insert(id);
-        self.ids.insert(service, id);
-        id
+    fn route_name(&self, world: &World, key: RouteKey) -> String {
+        let service = self.ids.address(key.service).map(|address| service_name(world, address));
+        let service = service.unwrap_or_else(|| format!("service id {}", key.service));
+        match self.scopes.named(key.scope) {
+            Some(scope) => format!("{service} for clients of namespace {}", scope.namespace),
+            None => service,
+        }
     }
 }
 
-/// Ids run from 1 to 2^22 - 2: 127.64.0.0 and 127.127.255.255 stay unused.
-fn following(id: u32) -> u32 {
-    if id + 1 >= ID_MASK { 1 } else { id + 1 }
+/// Which object has an address, as far as one has it.
+fn service_name(world: &World, (address, port): Address) -> String {
+    let owner =
+        world.services.iter().find(|service| service.addresses.contains(&address) && service.port(port).is_some());
+    let dialled = SocketAddr::new(address, port);
+    owner.map_or_else(|| dialled.to_string(), |service| format!("{} ({dialled})", service.object))
 }
 
-fn key((address, port): (IpAddr, u16)) -> ServiceKey {
+fn key((address, port): Address) -> ServiceKey {
     let address = match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),
         IpAddr::V6(v6) => v6,
     };
     ServiceKey { address: address.octets(), port: port.to_be_bytes() }
 }
+
+fn address(key: &ServiceKey) -> Address {
+    (IpAddr::from(key.address).to_canonical(), u16::from_be_bytes(key.port))
+}
+
+#[cfg(test)]
+mod tests;
