@@ -40,7 +40,7 @@ fn versions(node: &Node, to: SocketAddr) -> Vec<String> {
 
 /// The value of a series of a map on the metrics page.
 fn metric(node: &Node, name: &str, map: &str) -> u64 {
-    let page = node.daemon.metrics().expect("the metrics page");
+    let page = node.daemon.scrape().expect("the metrics page");
     let series = format!("{name}{{map=\"{map}\"}} ");
     let line = page.lines().find_map(|line| line.strip_prefix(&series));
     line.unwrap_or_else(|| panic!("{series} is not on the page:\n{page}")).parse().expect("a number")

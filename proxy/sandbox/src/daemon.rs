@@ -136,13 +136,14 @@ impl Daemon {
         get(self.health, "/healthz/live").is_ok_and(|(status, _)| status == 200)
     }
 
-    /// The text of `/metrics`.
+    /// What `/metrics` says.
     ///
     /// # Errors
-    /// When nobody answers.
-    pub fn metrics(&self) -> anyhow::Result<String> {
-        let (_, page) = get(self.metrics, "/metrics")?;
-        String::from_utf8(page).context("reading /metrics")
+    /// When it does not answer, or with anything but a 200.
+    pub fn scrape(&self) -> anyhow::Result<String> {
+        let (status, body) = get(self.metrics, "/metrics")?;
+        anyhow::ensure!(status == 200, "/metrics answered {status}");
+        String::from_utf8(body).context("reading /metrics")
     }
 
     /// Waits until exactly what is in the manifests folder, or in the cluster, now is in force.

@@ -8,7 +8,7 @@ use std::ops::{BitOr, BitOrAssign};
 pub(crate) struct Flags(u16);
 
 /// In the order in which Envoy writes them (envoy envoy/stream_info/stream_info.h, CoreResponseFlag).
-const WORDS: [&str; 14] = ["UH", "UT", "UF", "UC", "UO", "NR", "DI", "FI", "DC", "URX", "DPE", "UPE", "NC", "DF"];
+const WORDS: [&str; 15] = ["UH", "UT", "UF", "UC", "UO", "NR", "DI", "FI", "DC", "URX", "DPE", "DT", "UPE", "NC", "DF"];
 
 impl Flags {
     /// Nothing was.
@@ -31,10 +31,12 @@ impl Flags {
     pub(crate) const URX: Self = Self(1 << 9);
     /// The client sent what is no request.
     pub(crate) const DPE: Self = Self(1 << 10);
+    /// The connection was as old as it may be.
+    pub(crate) const DT: Self = Self(1 << 11);
     /// The endpoint sent what is no response.
-    pub(crate) const UPE: Self = Self(1 << 11);
+    pub(crate) const UPE: Self = Self(1 << 12);
     /// The name that the client asked for does not resolve.
-    pub(crate) const DF: Self = Self(1 << 13);
+    pub(crate) const DF: Self = Self(1 << 14);
 
     /// The flag of a word; none for any other.
     pub(crate) fn named(word: &str) -> Self {
@@ -89,6 +91,7 @@ mod tests {
             ("DC", Flags::DC),
             ("URX", Flags::URX),
             ("DPE", Flags::DPE),
+            ("DT", Flags::DT),
             ("UPE", Flags::UPE),
             ("DF", Flags::DF),
         ];

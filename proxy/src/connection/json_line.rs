@@ -2,6 +2,8 @@
 
 use std::time::{Instant, SystemTime};
 
+use meshlet_routing::decide::Reason;
+use meshlet_routing::table::RuleRef;
 use serde::Serialize;
 
 use super::Downstream;
@@ -47,7 +49,8 @@ pub(super) fn line(downstream: &Downstream, record: &Record<'_>, now: Instant, w
     let Downstream { pod, dialled, peer, .. } = downstream;
     let nothing = RequestTexts::default();
     let request = record.request.as_ref().unwrap_or(&nothing);
-    let rule = record.plan.and_then(|plan| plan.rule.as_ref()).filter(|rule| rule.virtual_service.is_some());
+    let (rule, subset, reason) = decided(record);
+    let rule = rule.filter(|(_, rule)| rule.virtual_service.is_some());
     let line = Line {
         start_time: record.start(now, wall).to_string(),
         route_name: some(record.route),
@@ -71,17 +74,28 @@ pub(super) fn line(downstream: &Downstream, record: &Record<'_>, now: Instant, w
         upstream_local_address: record.upstream_local.map(|address| address.to_string()),
         downstream_local_address: format!("{}:{}", dialled.address, dialled.port),
         downstream_remote_address: peer.to_string(),
-        requested_server_name: None,
+        requested_server_name: record.server_name,
         upstream_transport_failure_reason: record.failure.as_deref(),
-        virtual_service: rule.and_then(|rule| rule.virtual_service.as_deref()),
-        rule: rule.map(|rule| format!("http[{}]", rule.index)),
-        subset: record.plan.and_then(subset),
-        reason: record.plan.map(|plan| plan.reason.as_str()),
+        virtual_service: rule.and_then(|(_, rule)| rule.virtual_service.as_deref()),
+        rule: rule.map(|(list, rule)| format!("{list}[{}]", rule.index)),
+        subset,
+        reason: reason.map(Reason::as_str),
         client_pod: format!("{}/{}", pod.client.namespace, pod.client.pod),
     };
     let mut text = serde_json::to_string(&line).expect("text and numbers are always JSON");
     text.push('\n');
     text
+}
+
+/// The rule, with the list that it is in, the subset and the reason.
+fn decided<'r>(record: &'r Record<'_>) -> (Option<(&'static str, &'r RuleRef)>, Option<&'r str>, Option<Reason>) {
+    match (record.plan, record.decided) {
+        (Some(plan), _) => (plan.rule.as_deref().map(|rule| ("http", rule)), subset(plan), Some(plan.reason)),
+        (None, Some(decided)) => {
+            (decided.rule.map(|(kind, rule)| (kind.as_str(), rule)), decided.subset, Some(decided.reason))
+        }
+        (None, None) => (None, None, None),
+    }
 }
 
 fn subset(plan: &Plan) -> Option<&str> {
@@ -93,4 +107,38 @@ fn subset(plan: &Plan) -> Option<&str> {
 
 fn some(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use meshlet_routing::table::RuleKind;
+
+    use super::super::report::{Decided, tests::downstream};
+    use super::*;
+
+    #[test]
+    fn given_a_connection_then_its_line_names_the_rule_the_subset_and_the_server_name() {
+        let now = Instant::now();
+        let rule = RuleRef { virtual_service: Some("shop/db".into()), index: 2, ..RuleRef::default() };
+        let own = RuleRef::default();
+        for (rule, expected) in [
+            (
+                Some((RuleKind::Tls, &rule)),
+                serde_json::json!(["shop/db", "tls[2]", "v1", "VirtualServiceRule", "db.example"]),
+            ),
+            (Some((RuleKind::Tcp, &own)), serde_json::json!([null, null, "v1", "VirtualServiceRule", "db.example"])),
+            (None, serde_json::json!([null, null, "v1", "VirtualServiceRule", "db.example"])),
+        ] {
+            let mut record = Record::new(now, "outbound|8080|v1|db", "");
+            record.decided = Some(Decided { rule, subset: Some("v1"), reason: Reason::VirtualServiceRule });
+            record.server_name = Some("db.example");
+            let line = line(&downstream(now), &record, now, UNIX_EPOCH);
+            let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            let found =
+                ["virtual_service", "rule", "subset", "reason", "requested_server_name"].map(|key| line[key].clone());
+            assert_eq!(serde_json::Value::from(found.to_vec()), expected);
+        }
+    }
 }

@@ -5,6 +5,9 @@ use std::fmt::{self, Display, Write as _};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use meshlet_routing::decide::Reason;
+use meshlet_routing::table::{RuleKind, RuleRef};
+
 use super::edits::Answered;
 use super::flags::Flags;
 use super::route::Plan;
@@ -45,10 +48,25 @@ pub(crate) struct Record<'r> {
     pub(crate) route: &'r str,
     /// What was decided, where there was a request to decide about.
     pub(crate) plan: Option<&'r Plan>,
+    /// What was decided about a connection.
+    pub(crate) decided: Option<Decided<'r>>,
+    /// The name in its ClientHello.
+    pub(crate) server_name: Option<&'r str>,
     /// How the connection ended after it had switched protocols.
     pub(crate) relayed: Option<End>,
     /// What the client asked for, where a line will be written.
     pub(crate) request: Option<RequestTexts>,
+}
+
+/// Which rule decided about a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decided<'r> {
+    /// The list that it is in, and the rule; `None` where none was found.
+    pub(crate) rule: Option<(RuleKind, &'r RuleRef)>,
+    /// The subset it led to.
+    pub(crate) subset: Option<&'r str>,
+    /// Why.
+    pub(crate) reason: Reason,
 }
 
 /// The parts of a request that a line shows.
@@ -96,6 +114,8 @@ impl<'r> Record<'r> {
             cluster,
             route,
             plan: None,
+            decided: None,
+            server_name: None,
             relayed: None,
             request: None,
         }
@@ -148,7 +168,7 @@ impl Downstream {
         let mut line = String::with_capacity(512);
         let written = writeln!(
             line,
-            "[{started}] \"{} {} {protocol}\" {} {} {} - \"{}\" {} {} {} {} \"{}\" \"{}\" \"{}\" \"{}\" \"{}\" {} {} {dialled} {} - {}",
+            "[{started}] \"{} {} {protocol}\" {} {} {} - \"{}\" {} {} {} {} \"{}\" \"{}\" \"{}\" \"{}\" \"{}\" {} {} {dialled} {} {} {}",
             or_dash(&request.method),
             or_dash(&request.path),
             record.code,
@@ -167,6 +187,7 @@ impl Downstream {
             or_dash(record.cluster),
             OrDash(record.upstream_local),
             self.peer,
+            or_dash(record.server_name.unwrap_or_default()),
             or_dash(record.route),
         );
         written.expect("a String takes everything");
@@ -190,7 +211,7 @@ impl<T: Display> Display for OrDash<T> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use meshlet_routing::decide::Dialled;
     use meshlet_routing::model::Protocol;
 
@@ -202,15 +223,20 @@ mod tests {
 
     const WALL: SystemTime = UNIX_EPOCH;
 
-    fn check(record: &Record<'_>, expected: &str) {
+    /// A connection of the pod `shop/client` to 10.96.0.7:8080.
+    pub(in super::super) fn downstream(accepted: Instant) -> Downstream {
         let dialled: SocketAddr = "10.96.0.7:8080".parse().expect("an address");
-        let downstream = Downstream {
+        Downstream {
             worker: Worker::new(Resources::new(None, ResolvConf::new("/nowhere".into())).expect("what a worker needs")),
             pod: Pod::new(client(Protocol::Http, dialled, &[])).into(),
             dialled: Dialled { address: dialled.ip(), port: dialled.port() },
             peer: "10.1.0.5:41000".parse().expect("an address"),
-            accepted: record.started,
-        };
+            accepted,
+        }
+    }
+
+    fn check(record: &Record<'_>, expected: &str) {
+        let downstream = downstream(record.started);
         let line =
             downstream.line(record, record.started + Duration::from_millis(12), WALL + Duration::from_millis(1012));
         assert_eq!(line, format!("{expected}\n"));
@@ -238,10 +264,11 @@ mod tests {
     fn given_opaque_bytes_or_no_request_then_the_rest_of_the_line_is_dashes() {
         let mut record = Record::new(Instant::now(), PASSTHROUGH_CLUSTER, "");
         (record.received, record.sent) = (5, 7);
+        record.server_name = Some("a.example");
         check(
             &record,
             "[1970-01-01T00:00:01.000Z] \"- - -\" 0 - - - \"-\" 5 7 12 - \"-\" \"-\" \"-\" \"-\" \"-\" PassthroughCluster - \
-             10.96.0.7:8080 10.1.0.5:41000 - -",
+             10.96.0.7:8080 10.1.0.5:41000 a.example -",
         );
         let mut record = Record::new(Instant::now(), "", "");
         (record.code, record.flags, record.details) = (400, Flags::DPE, "http1.codec_error".into());

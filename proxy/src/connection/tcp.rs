@@ -1,15 +1,17 @@
 //! One connection whose bytes are not read: decided once, relayed to one endpoint. When that cannot be connected to, the
 //! client's connection is closed: Istio leaves Envoy's `max_connect_attempts` at 1.
 
+use std::future::pending;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use meshlet_routing::balance::{Permit, Picked, Resource};
-use meshlet_routing::decide::{AskedName, Connection, ConnectionDecision, decide_connection};
+use meshlet_routing::balance::{Outcome, Permit, Picked, Resource};
+use meshlet_routing::decide::{AskedName, Connection, ConnectionDecision, Reason, decide_connection};
 use meshlet_routing::model::{ConnectionPool, IdleTimeout, TlsOrigination};
-use meshlet_routing::table::Cluster;
+use meshlet_routing::table::{Cluster, RuleKind, RuleRef};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::buffer::Buffer;
@@ -17,7 +19,7 @@ use super::failure::connect_reason;
 use super::flags::Flags;
 use super::pod::Pod;
 use super::relay::{Traffic, idle, relay};
-use super::report::{PASSTHROUGH_CLUSTER, Record};
+use super::report::{Decided, PASSTHROUGH_CLUSTER, Record};
 use super::tls::Peer;
 use super::upstreams::Upstreams;
 use super::{Client, Downstream, End, upstream};
@@ -37,21 +39,48 @@ enum Plan {
     Closed(Flags, End),
 }
 
-impl Plan {
-    fn new(client: &Client, downstream: &Downstream, server_name: Option<&str>) -> Self {
-        let table = client.table.load();
-        let source = Some(client.address.into());
-        let connection = Connection { dialled: downstream.dialled, sni: server_name, source };
-        match decide_connection(&table, &connection, downstream.worker.draw.next_u32()) {
-            ConnectionDecision::Route(route) => match route.asked {
-                Some(asked) => Self::Name(Arc::clone(route.cluster), asked, route.idle_timeout),
-                None => Self::Cluster(Arc::clone(route.cluster), route.key, route.idle_timeout),
-            },
-            ConnectionDecision::Reset(reset) => {
-                // What REGISTRY_ONLY refuses is over, not broken.
-                Self::Closed(Flags::named(reset.flag), if reset.rule.is_some() { End::Reset } else { End::Clean })
+/// What else the table said.
+struct Terms {
+    /// In which list the rule is, and which one it is.
+    rule: Option<(RuleKind, Arc<RuleRef>)>,
+    reason: Reason,
+    /// When the connection ends whatever it does.
+    max_duration: Option<Duration>,
+}
+
+/// Decides about a connection.
+fn decide(client: &Client, downstream: &Downstream, server_name: Option<&str>) -> (Plan, Terms) {
+    let table = client.table.load();
+    let source = Some(client.address.into());
+    let connection = Connection { dialled: downstream.dialled, sni: server_name, source };
+    match decide_connection(&table, &connection, downstream.worker.draw.next_u32()) {
+        ConnectionDecision::Route(route) => {
+            let rule = Some((route.kind, Arc::clone(route.rule)));
+            let terms = Terms { rule, reason: route.reason, max_duration: route.max_duration };
+            let cluster = Arc::clone(route.cluster);
+            match route.asked {
+                Some(asked) => (Plan::Name(cluster, asked, route.idle_timeout), terms),
+                None => (Plan::Cluster(cluster, route.key, route.idle_timeout), terms),
             }
-            ConnectionDecision::Passthrough { tls, .. } => Self::Dialled(tls.cloned()),
+        }
+        ConnectionDecision::Reset(reset) => {
+            let rule = reset.rule.map(|(kind, rule)| (kind, Arc::clone(rule)));
+            // What REGISTRY_ONLY refuses is over, not broken.
+            let end = if rule.is_some() { End::Reset } else { End::Clean };
+            let terms = Terms { rule, reason: reset.reason, max_duration: None };
+            (Plan::Closed(Flags::named(reset.flag), end), terms)
+        }
+        ConnectionDecision::Passthrough { tls, reason } => {
+            (Plan::Dialled(tls.cloned()), Terms { rule: None, reason, max_duration: None })
+        }
+    }
+}
+
+impl Plan {
+    fn cluster(&self) -> Option<&Cluster> {
+        match self {
+            Self::Cluster(cluster, ..) | Self::Name(cluster, ..) => Some(cluster),
+            Self::Dialled(_) | Self::Closed(..) => None,
         }
     }
 
@@ -98,7 +127,21 @@ struct Chosen {
     address: SocketAddr,
     _busy: Option<Picked>,
     _counted: Option<Permit>,
-    _upstreams: Option<Rc<Upstreams>>,
+    upstreams: Option<Rc<Upstreams>>,
+}
+
+impl Chosen {
+    /// Takes note of whether the endpoint could be connected to: all that there is to know about it
+    /// (envoy source/common/tcp_proxy/tcp_proxy.cc, onUpstreamConnection and onGenericPoolFailure).
+    fn report(&self, plan: &Plan, connected: Result<(), &io::Error>) {
+        let (Plan::Cluster(cluster, ..), Some(upstreams)) = (plan, &self.upstreams) else { return };
+        let outcome = match connected {
+            Ok(()) => Outcome::Answered(200),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Outcome::TimedOut,
+            Err(_) => Outcome::Failed,
+        };
+        upstreams.report(cluster, self.address, outcome);
+    }
 }
 
 /// Serves a connection to its end. `first` was already read from it; `server_name` is that of its ClientHello.
@@ -109,8 +152,13 @@ pub(crate) async fn serve(
     first: Option<Buffer>,
     server_name: Option<&str>,
 ) -> End {
-    let plan = Plan::new(&downstream.pod.client, downstream, server_name);
-    carry_out(downstream, &plan, (read, write), first).await
+    let (plan, terms) = decide(&downstream.pod.client, downstream, server_name);
+    let mut record = Record::new(downstream.accepted, plan.name(), "");
+    let rule = terms.rule.as_ref().map(|(kind, rule)| (*kind, &**rule));
+    let subset = plan.cluster().and_then(|cluster| cluster.subset.as_deref());
+    record.decided = Some(Decided { rule, subset, reason: terms.reason });
+    record.server_name = server_name;
+    carry_out(downstream, &plan, terms.max_duration, (read, write), first, record).await
 }
 
 /// Takes HTTP/2, which is not spoken here yet, to where the client dialled, unless a rule wants its requests in TLS: they
@@ -125,28 +173,50 @@ pub(crate) async fn passthrough(
         true => Plan::Closed(Flags::UF, End::Reset),
         false => Plan::Dialled(None),
     };
-    carry_out(downstream, &plan, (read, write), Some(first)).await
+    let record = Record::new(downstream.accepted, plan.name(), "");
+    carry_out(downstream, &plan, None, (read, write), Some(first), record).await
 }
 
 async fn carry_out(
     downstream: &Downstream,
     plan: &Plan,
+    max_duration: Option<Duration>,
     down: (&mut ReadHalf<'_>, &mut WriteHalf<'_>),
     first: Option<Buffer>,
+    mut record: Record<'_>,
 ) -> End {
-    let mut record = Record::new(downstream.accepted, plan.name(), "");
     let traffic = Traffic::default();
-    let end = match choose(downstream, plan).await {
-        Ok(chosen) => to(downstream, plan, &chosen, down, first, &traffic, &mut record).await,
-        Err((flags, end)) => {
-            record.flags = flags;
-            end
+    let relayed = async {
+        match choose(downstream, plan).await {
+            Ok(chosen) => to(downstream, plan, &chosen, down, first, &traffic, &mut record).await,
+            Err((flags, end)) => {
+                record.flags = flags;
+                end
+            }
         }
     };
+    let end = tokio::select! {
+        biased;
+        end = relayed => Some(end),
+        () = over(downstream.accepted, max_duration) => None,
+    };
+    let end = end.unwrap_or_else(|| {
+        // As with silence, both sides are ended and neither is reset.
+        record.flags |= Flags::DT;
+        End::Clean
+    });
     record.received = traffic.received.get();
     record.sent = traffic.sent.get();
     downstream.report(&record);
     end
+}
+
+/// Returns when so long has passed since; `None`: never.
+async fn over(since: Instant, limit: Option<Duration>) {
+    match limit.and_then(|limit| since.checked_add(limit)) {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => pending().await,
+    }
 }
 
 /// The endpoint of a connection, or the flags and the end of one that gets none.
@@ -156,13 +226,13 @@ async fn choose(downstream: &Downstream, plan: &Plan) -> Result<Chosen, (Flags, 
         Plan::Closed(flags, end) => Err((*flags, *end)),
         Plan::Dialled(_) => {
             let address = SocketAddr::new(dialled.address, dialled.port);
-            Ok(Chosen { address, _busy: None, _counted: None, _upstreams: None })
+            Ok(Chosen { address, _busy: None, _counted: None, upstreams: None })
         }
         Plan::Name(cluster, asked, _) => {
             let (upstreams, permit) = counted(pod, cluster)?;
             let address = worker.names.address(&asked.name).await.ok_or((Flags::DF, End::Reset))?;
             let address = SocketAddr::new(address, asked.port);
-            Ok(Chosen { address, _busy: None, _counted: Some(permit), _upstreams: Some(upstreams) })
+            Ok(Chosen { address, _busy: None, _counted: Some(permit), upstreams: Some(upstreams) })
         }
         Plan::Cluster(cluster, key, _) => {
             let (upstreams, permit) = counted(pod, cluster)?;
@@ -171,7 +241,7 @@ async fn choose(downstream: &Downstream, plan: &Plan) -> Result<Chosen, (Flags, 
                 address: picked.address,
                 _busy: Some(picked),
                 _counted: Some(permit),
-                _upstreams: Some(upstreams),
+                upstreams: Some(upstreams),
             })
         }
     }
@@ -197,7 +267,9 @@ async fn to(
     let (worker, client) = (&downstream.worker, &downstream.pod.client);
     record.upstream = Some(chosen.address);
     let (place, peer) = ((&client.netns, &**worker), plan.peer());
-    let mut stream = match upstream::connect(place, chosen.address, plan.limits(), peer.as_ref()).await {
+    let connected = upstream::connect(place, chosen.address, plan.limits(), peer.as_ref()).await;
+    chosen.report(plan, connected.as_ref().map(drop));
+    let mut stream = match connected {
         Ok(stream) => stream,
         Err(error) => {
             record.flags = Flags::UF;

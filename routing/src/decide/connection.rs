@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{AskedName, Dialled, Reason};
 use crate::hash_key;
@@ -50,6 +51,8 @@ pub struct RoutedConnection<'t> {
     pub key: Option<u64>,
     /// When it ends if neither side says anything; `None`: as Envoy's default says.
     pub idle_timeout: Option<IdleTimeout>,
+    /// When it ends whatever is said; counted from its beginning.
+    pub max_duration: Option<Duration>,
     /// Why.
     pub reason: Reason,
 }
@@ -108,6 +111,7 @@ pub fn decide_connection<'t>(table: &'t Table, connection: &Connection<'_>, draw
         rule: &route.rule,
         key: connection.source.filter(|_| route.action.policy.hashes_source).map(hash_key::of_source),
         idle_timeout: route.action.policy.idle_timeout,
+        max_duration: route.action.policy.max_duration,
         reason: route.reason,
     })
 }

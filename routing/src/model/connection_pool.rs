@@ -12,7 +12,7 @@ pub struct ConnectionPool {
     pub connect_timeout: Option<Duration>,
     /// `tcp.tcpKeepalive`.
     pub keepalive: Option<TcpKeepalive>,
-    /// `tcp.maxConnectionDuration`: a connection that is older gets no further request.
+    /// `tcp.maxConnectionDuration`: a connection that is older gets no further request, and one of opaque bytes ends.
     pub max_connection_duration: Option<Duration>,
     /// `tcp.idleTimeout`, of opaque bytes, and of HTTP without an own one.
     pub tcp_idle: Option<IdleTimeout>,

@@ -107,7 +107,7 @@ impl Table {
             return Err(NeedsProxy::Unknown);
         };
         let policy = route.action.policy;
-        if policy.idle_timeout.is_some() {
+        if policy.idle_timeout.is_some() || policy.max_duration.is_some() {
             return Err(NeedsProxy::Limits);
         }
         let keys = policy.hashes_source.then_some(pods);

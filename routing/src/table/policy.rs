@@ -1,6 +1,7 @@
 //! What the levels of a DestinationRule and the mesh's defaults come to for one cluster.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::{
     ConnectionPool, HashKey, IdleTimeout, LoadBalancer, LoadBalancing, LocalitySetting, OutlierDetection,
@@ -88,6 +89,8 @@ pub(crate) struct OfConnections {
     pub(crate) hashes_source: bool,
     /// When a silent connection ends; `None`: as Envoy's default says.
     pub(crate) idle_timeout: Option<IdleTimeout>,
+    /// When a connection ends whatever it does.
+    pub(crate) max_duration: Option<Duration>,
 }
 
 /// The top level counts, port-level settings do not; a subset that is the sole destination has its own say in what is hashed
@@ -96,9 +99,11 @@ pub(crate) struct OfConnections {
 pub(super) fn of_connections(top: Option<&TrafficPolicy>, subset: Option<&TrafficPolicy>) -> OfConnections {
     let of_subset = subset.and_then(|policy| policy.load_balancer.as_ref());
     let load_balancing = of_subset.or_else(|| top?.load_balancer.as_ref());
+    let pool = top.and_then(|policy| policy.connection_pool.as_ref());
     OfConnections {
         hashes_source: load_balancing.and_then(|found| found.algorithm.hash_key()) == Some(&HashKey::SourceIp),
-        idle_timeout: top.and_then(|policy| policy.connection_pool.as_ref()).and_then(|pool| pool.tcp_idle),
+        idle_timeout: pool.and_then(|pool| pool.tcp_idle),
+        max_duration: pool.and_then(|pool| pool.max_connection_duration),
     }
 }
 

@@ -79,6 +79,7 @@ fn given_rules_that_a_kernel_cannot_carry_out_then_the_proxy_is_needed_and_the_r
     for (rules, expected) in [
         (policy("{connectionPool: {tcp: {maxConnections: 1}}}"), NeedsProxy::Limits),
         (policy("{connectionPool: {tcp: {idleTimeout: 1s}}}"), NeedsProxy::Limits),
+        (policy("{connectionPool: {tcp: {maxConnectionDuration: 1s}}}"), NeedsProxy::Limits),
         (policy("{outlierDetection: {consecutive5xxErrors: 1}}"), NeedsProxy::OutlierDetection),
         (policy("{loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 1s}}}"), NeedsProxy::Warmup),
         (policy("{tls: {mode: SIMPLE}}"), NeedsProxy::Tls),

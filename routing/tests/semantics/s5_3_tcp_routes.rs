@@ -241,6 +241,24 @@ fn s5_3_given_idle_timeouts_then_that_of_the_first_destinations_top_level_counts
 }
 
 #[test]
+fn s5_3_given_longest_durations_then_that_of_the_first_destinations_top_level_counts() {
+    let pool = |host: &str, limit: &str| {
+        let pool = format!("connectionPool: {{tcp: {{maxConnectionDuration: {limit}}}}}");
+        istio("DestinationRule", "shop", host, &format!("{{host: {host}, trafficPolicy: {{{pool}}}}}"))
+    };
+    let both = "route: [{weight: 1, destination: {host: db}}, {weight: 1, destination: {host: other}}]".to_owned();
+    for (rules, route, expected) in [
+        (pool("db", "5s"), to("db"), Some(5)),
+        (pool("db", "5s") + &pool("other", "6s"), both.clone(), Some(5)),
+        (pool("other", "6s"), both, None),
+    ] {
+        let text = shop(&(rules + &rule(&format!("{{hosts: [db], tcp: [{{{route}}}]}}"))));
+        let found = relayed(&table(&text, "shop"), DB, None, |route| route.max_duration);
+        assert_eq!(found, Some(expected.map(Duration::from_secs)), "{route}");
+    }
+}
+
+#[test]
 fn s2_6_given_no_destination_port_on_a_tcp_route_then_a_sole_port_is_inferred() {
     for (destination, expected) in [
         // The complete service is asked: the dialled 5432 is not a port of it.

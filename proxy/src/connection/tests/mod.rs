@@ -11,6 +11,7 @@ mod mirrors;
 mod names;
 mod opaque;
 mod policy;
+mod relay;
 mod tcp;
 mod tls;
 mod tls_server;
