@@ -9,6 +9,7 @@ mod build;
 mod build_ebpf;
 mod check;
 mod demo;
+mod manifests;
 mod packages;
 mod process;
 mod sizes;
@@ -54,6 +55,8 @@ enum Subcommands {
     Check,
     /// What things cost: `cargo xtask bench routing`, `cargo xtask bench l4`
     Bench(bench::Arguments),
+    /// The chart is well-formed, config/deploy/meshlet.yaml is made of it, and both fit Kubernetes' schemas
+    Manifests(manifests::Arguments),
     /// The node tests on other kernels, each in a virtual machine (software emulation; kernels are Debian's packages)
     VmTest(vm_test::Arguments),
     /// Everything that can run here: check, build, unit tests, node tests (those need root)
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Subcommands::BuildEbpf => build_ebpf::build_ebpf(),
         Subcommands::Demo(arguments) => demo::demo(&arguments),
         Subcommands::Check => check::check(),
+        Subcommands::Manifests(arguments) => manifests::manifests(&arguments),
         Subcommands::VmTest(arguments) => vm_test::vm_test(&arguments),
         Subcommands::Bench(arguments) => bench::bench(&arguments),
         Subcommands::Test(arguments) => test::test(&arguments),
