@@ -38,6 +38,9 @@ enum Command {
     /// Findings about manifests, with stable codes, file, line and column.
     #[command(after_help = command::analyze::HELP)]
     Analyze(command::analyze::AnalyzeArgs),
+    /// Can this node run it, and does it work now: a line per check, and a remedy for what fails.
+    #[command(after_help = command::check::HELP)]
+    Check(Box<command::check::CheckArgs>),
     /// Build pods on this machine and replay the founding experiment with real eBPF; prints the matrix. Needs root.
     Demo(command::demo::DemoArgs),
     /// Take away what a stopped daemon left pinned: pods are native already, this removes the last trace.
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => command::explain::run(&arguments),
         Command::Test(arguments) => command::test::run(&arguments),
         Command::Analyze(arguments) => command::analyze::run(&arguments),
+        Command::Check(arguments) => command::check::run(&arguments),
         Command::Demo(arguments) => command::demo::demo(arguments),
         Command::Uninstall(arguments) => command::uninstall::uninstall(&arguments),
         Command::Version => command::version(),

@@ -367,6 +367,7 @@ impl Node {
             .map(|(pod, verdict)| PodStatus {
                 namespace: Arc::clone(&pod.namespace),
                 name: Arc::clone(&pod.name),
+                marked: verdict.captured,
                 captured: pod.uid.as_ref().is_some_and(|uid| self.enrolled.contains_key(uid)),
                 reason: verdict.reason,
             })

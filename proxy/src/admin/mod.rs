@@ -55,6 +55,8 @@ pub(crate) struct PodStatus {
     pub(crate) namespace: Arc<str>,
     /// Its name.
     pub(crate) name: Arc<str>,
+    /// Whether its marks ask for capture.
+    pub(crate) marked: bool,
     /// Whether its connections are captured *now*: marked, found, and its listener in place.
     pub(crate) captured: bool,
     /// Why it is marked or not.

@@ -1,7 +1,9 @@
 //! A file per subcommand. Exit codes are istioctl's, the same for every output format.
 
 pub(crate) mod analyze;
+pub(crate) mod check;
 mod colour;
+mod daemon;
 pub(crate) mod demo;
 pub(crate) mod explain;
 mod manifests;

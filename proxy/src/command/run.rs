@@ -41,8 +41,8 @@ struct Doors {
 /// `meshlet run`: 0 when it was asked to stop.
 pub(crate) fn run(arguments: RunArgs) -> anyhow::Result<ExitCode> {
     log_to_stderr();
-    kernel::check_kernel()?;
-    kernel::check_capabilities()?;
+    kernel::check_kernel(&kernel::kernel_release())?;
+    kernel::check_capabilities(kernel::capabilities()?)?;
     for path in &arguments.filename {
         std::fs::metadata(path)
             .with_context(|| format!("-f {}: name a file or a folder that exists", path.display()))?;

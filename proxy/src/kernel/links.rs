@@ -97,10 +97,14 @@ fn take_over(kernel: &mut Kernel, name: &str, path: &Path, cgroup: u64) -> anyho
     Ok(true)
 }
 
+/// Whether `path` lies in a BPF file system.
+pub(crate) fn is_bpffs(path: &Path) -> bool {
+    rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type == BPF_FS_MAGIC)
+}
+
 /// Makes sure a BPF file system is mounted at `path`.
 pub(crate) fn mount_bpffs(path: &Path) -> anyhow::Result<()> {
-    let mounted = rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type == BPF_FS_MAGIC);
-    if mounted {
+    if is_bpffs(path) {
         return Ok(());
     }
     fs::create_dir_all(path).with_context(|| format!("creating {}", path.display()))?;

@@ -18,9 +18,14 @@ mod words;
 
 pub(crate) use aya::programs::sock_ops::SockOpsLink;
 pub(crate) use layout::{Leaf, Pick, RoutePlan};
-pub(crate) use links::{Links, lock_node, mount_bpffs, uninstall};
+pub(crate) use links::{Links, is_bpffs, lock_node, mount_bpffs, uninstall};
 pub(crate) use load::{FailurePolicy, Kernel};
-pub(crate) use preflight::{cgroup2_mount, check_capabilities, check_kernel, is_cgroup2};
+#[cfg(test)]
+pub(crate) use preflight::Attachment;
+pub(crate) use preflight::{
+    Attached, capabilities, cgroup2_mount, check_capabilities, check_kernel, displaced, is_cgroup2, kernel_release,
+    on_the_way,
+};
 pub(crate) use sizes::{MapSize, Sizes, Sort};
 pub(crate) use sys::netns_cookie;
 pub(crate) use usage::MapUsage;

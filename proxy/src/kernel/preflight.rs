@@ -23,10 +23,13 @@ const ATTACH_TYPES: [(u32, &str); 4] = [(10, "connect4"), (11, "connect6"), (29,
 const CGROUP2_MAGIC: i64 = 0x6367_7270;
 const BPF_F_ALLOW_MULTI: u32 = 2;
 
+/// The running kernel's release, such as `6.12.4-amd64`.
+pub(crate) fn kernel_release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
 /// Refuses kernels the object does not load on.
-pub(crate) fn check_kernel() -> anyhow::Result<()> {
-    let uname = rustix::system::uname();
-    let release = uname.release().to_string_lossy();
+pub(crate) fn check_kernel(release: &str) -> anyhow::Result<()> {
     let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if version < OLDEST {
@@ -35,14 +38,18 @@ pub(crate) fn check_kernel() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Names every capability that is missing.
-pub(crate) fn check_capabilities() -> anyhow::Result<()> {
+/// This process's effective capabilities, a bit each.
+pub(crate) fn capabilities() -> anyhow::Result<u64> {
     let status = fs::read_to_string("/proc/self/status").context("reading /proc/self/status")?;
-    let effective = status
+    status
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))
         .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
-        .context("/proc/self/status has no CapEff line")?;
+        .context("/proc/self/status has no CapEff line")
+}
+
+/// Names every capability that is missing.
+pub(crate) fn check_capabilities(effective: u64) -> anyhow::Result<()> {
     let missing: Vec<String> = CAPABILITIES
         .iter()
         .filter(|(bit, ..)| effective & (1 << bit) == 0)
@@ -78,26 +85,80 @@ fn cgroup2_in(mountinfo: &str) -> Option<PathBuf> {
     })
 }
 
-/// Refuses to attach where a foreign program would be displaced, or would keep ours out: one attached by the legacy call
-/// with ALLOW_OVERRIDE is silently replaced for the subtree, one without flags gives EPERM.
-pub(super) fn refuse_displaced(cgroup: &Path) -> anyhow::Result<()> {
+/// Programs of one hook at one cgroup.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Attached {
+    /// `connect4` and so on.
+    pub(crate) hook: &'static str,
+    /// The cgroup itself, not one above.
+    pub(crate) cgroup: PathBuf,
+    /// Whether others may be attached beside and below them.
+    pub(crate) multi: bool,
+    /// In the order they run in.
+    pub(crate) programs: Vec<Attachment>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Attachment {
+    /// Its id, as bpftool shows it.
+    pub(crate) id: u32,
+    /// Its name, at most 15 characters; empty when that may not be asked.
+    pub(crate) name: String,
+}
+
+/// Every program that a connect from below `cgroup` meets, in order: those of deeper cgroups run first.
+/// Needs `CAP_NET_ADMIN`.
+pub(crate) fn on_the_way(cgroup: &Path) -> Vec<Attached> {
+    let mut found = Vec::new();
     for ancestor in cgroup.ancestors() {
         let Ok(directory) = fs::File::open(ancestor) else { break };
         for (attach_type, hook) in ATTACH_TYPES {
             // Above the cgroup mount there is nothing to ask.
-            let Ok((flags, count)) = sys::attached(directory.as_fd(), attach_type) else { return Ok(()) };
-            if count > 0 && flags & BPF_F_ALLOW_MULTI == 0 {
-                bail!(
-                    "cgroup {} carries a foreign {hook} program that was not attached with the \"multi\" flag: attaching \
-                     below it would displace it; see `bpftool cgroup show {}`, and have its owner attach it with \
-                     BPF_F_ALLOW_MULTI or by a link",
-                    ancestor.display(),
-                    ancestor.display()
-                );
+            let Ok((flags, ids)) = sys::attached(directory.as_fd(), attach_type) else { return named(found) };
+            if !ids.is_empty() {
+                let programs = ids.into_iter().map(|id| Attachment { id, name: String::new() }).collect();
+                let multi = flags & BPF_F_ALLOW_MULTI != 0;
+                found.push(Attached { hook, cgroup: ancestor.to_owned(), multi, programs });
             }
         }
     }
-    Ok(())
+    named(found)
+}
+
+/// With the names of programs, as far as the kernel tells them.
+fn named(mut found: Vec<Attached>) -> Vec<Attached> {
+    let programs = found.iter_mut().flat_map(|attached| &mut attached.programs);
+    let mut unnamed: Vec<&mut Attachment> = programs.collect();
+    if unnamed.is_empty() {
+        return found;
+    }
+    for loaded in aya::programs::loaded_programs().map_while(Result::ok) {
+        for program in unnamed.iter_mut().filter(|program| program.id == loaded.id()) {
+            loaded.name_as_str().unwrap_or_default().clone_into(&mut program.name);
+        }
+    }
+    found
+}
+
+/// Refuses to attach where a foreign program would be displaced, or would keep ours out: one attached by the legacy call
+/// with ALLOW_OVERRIDE is silently replaced for the subtree, one without flags gives EPERM.
+pub(super) fn refuse_displaced(cgroup: &Path) -> anyhow::Result<()> {
+    match on_the_way(cgroup).iter().find(|attached| !attached.multi) {
+        None => Ok(()),
+        Some(attached) => bail!("{}", displaced(attached)),
+    }
+}
+
+/// What is wrong with programs that are not attached as "multi", and what to do.
+pub(crate) fn displaced(attached: &Attached) -> String {
+    let (cgroup, hook) = (attached.cgroup.display(), attached.hook);
+    format!(
+        "cgroup {cgroup} carries a foreign {hook} program that was not attached with the \"multi\" flag: attaching \
+         below it would displace it; see `bpftool cgroup show {cgroup}`, and have its owner attach it with \
+         BPF_F_ALLOW_MULTI or by a link"
+    )
 }
 
 #[cfg(test)]

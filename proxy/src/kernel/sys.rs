@@ -92,8 +92,9 @@ pub(super) fn link_cgroup(link: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(info.cgroup_id)
 }
 
-/// Programs of one attach type at one cgroup itself (not its parents): the flags they were attached with, and how many.
-pub(super) fn attached(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<(u32, u32)> {
+/// Programs of one attach type at one cgroup itself (not its parents): the flags they were attached with, and their ids in the
+/// order they run in.
+pub(super) fn attached(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<(u32, Vec<u32>)> {
     #[repr(C)]
     struct Attributes {
         target_fd: i32,
@@ -116,7 +117,8 @@ pub(super) fn attached(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<(
     attributes.prog_ids = ids.as_mut_ptr() as u64;
     attributes.prog_cnt = 64;
     bpf(BPF_PROG_QUERY, &mut attributes)?;
-    Ok((attributes.attach_flags, attributes.prog_cnt))
+    let count = usize::try_from(attributes.prog_cnt).map_err(io::Error::other)?;
+    Ok((attributes.attach_flags, ids.into_iter().take(count).collect()))
 }
 
 /// The cookie of the network namespace that a socket belongs to (Linux 5.14).

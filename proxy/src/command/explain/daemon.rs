@@ -1,66 +1,26 @@
 //! The question put to a running daemon, by its admin API.
 
-use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::SocketAddr;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use meshlet_routing::explain::Asked;
 use serde_json::Value;
 
-/// How long the daemon may take for any step; a large world is compiled for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// An answer is smaller than this.
-const LARGEST: u64 = 64 << 20;
+use crate::command::daemon::post;
 
 /// The daemon's answer, the JSON it wrote.
 pub(super) fn ask(admin: SocketAddr, asked: &Asked) -> anyhow::Result<String> {
     let question = serde_json::to_string(asked)?;
-    let reply = exchange(admin, &question).map_err(|error| {
-        anyhow!(
-            "no daemon answers at {admin}: {error}; start `meshlet run`, name its address with --admin, or ask about files with -f"
-        )
-    })?;
-    let (status, body) = split(&reply).with_context(|| format!("the answer of {admin}, which is no meshlet's"))?;
-    let body = String::from_utf8(body.to_vec()).context("the answer is not UTF-8")?;
-    if status == 200 {
-        return Ok(body);
+    let reply = post(admin, "/api/v1/explain", &question)
+        .context("start `meshlet run`, name its address with --admin, or ask about files with -f")?;
+    if reply.status == 200 {
+        return Ok(reply.body);
     }
-    let said: Option<Value> = serde_json::from_str(&body).ok();
+    let said: Option<Value> = serde_json::from_str(&reply.body).ok();
     match said.as_ref().and_then(|said| said.get("error")).and_then(Value::as_str) {
         Some(problem) => bail!("the daemon at {admin}: {problem}"),
-        None => bail!("the daemon at {admin} answers {status}: is it a meshlet that can explain?"),
+        None => bail!("the daemon at {admin} answers {}: is it a meshlet that can explain?", reply.status),
     }
-}
-
-fn exchange(admin: SocketAddr, question: &str) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect_timeout(&admin, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let length = question.len();
-    write!(
-        stream,
-        "POST /api/v1/explain HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         content-length: {length}\r\n\r\n{question}"
-    )?;
-    let mut reply = Vec::new();
-    stream.take(LARGEST).read_to_end(&mut reply)?;
-    Ok(reply)
-}
-
-/// Status and body; the connection's end is the body's.
-fn split(reply: &[u8]) -> anyhow::Result<(u16, &[u8])> {
-    let mut headers = [httparse::EMPTY_HEADER; 32];
-    let mut head = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(length) = head.parse(reply)? else { bail!("it ends too early") };
-    let body = &reply[length..];
-    let declared = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
-    let declared = declared.and_then(|header| std::str::from_utf8(header.value).ok()?.parse::<usize>().ok());
-    if declared != Some(body.len()) {
-        bail!("it is not as long as it says");
-    }
-    Ok((head.code.unwrap_or_default(), body))
 }
 
 #[cfg(test)]
@@ -116,15 +76,5 @@ mod tests {
                 assert!(error.contains("there is no pod shop/b (shop/a)"), "{error}");
             }
         }
-    }
-
-    #[test]
-    fn given_what_is_no_answer_then_it_is_refused() {
-        for reply in ["", "HTTP/1.1 200 OK\r\n", "SSH-2.0-x\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nabc"]
-        {
-            assert!(split(reply.as_bytes()).is_err(), "{reply}");
-        }
-        let (status, body) = split(b"HTTP/1.1 404 X\r\nContent-Length: 3\r\n\r\nabc").expect("an answer");
-        assert_eq!((status, body), (404, &b"abc"[..]));
     }
 }
