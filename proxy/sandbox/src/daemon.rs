@@ -124,6 +124,12 @@ impl Daemon {
         self.admin
     }
 
+    /// Where the probes are answered.
+    #[must_use]
+    pub fn health(&self) -> SocketAddr {
+        self.health
+    }
+
     /// Whether `/healthz/ready` answers 200.
     #[must_use]
     pub fn ready(&self) -> bool {

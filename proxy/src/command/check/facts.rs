@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::capture::cgroup;
 use crate::command::daemon::get;
-use crate::kernel::{self, Attached, FailurePolicy, Kernel};
+use crate::kernel::{self, Attached, FailurePolicy, Kernel, Sizes};
 
 /// Everything that [`judge`](super::verdicts::judge) asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Facts {
         let hopeful = kernel::check_kernel(&kernel).is_ok()
             && capabilities.as_ref().is_ok_and(|bits| kernel::check_capabilities(*bits).is_ok());
         let programs = hopeful.then(|| {
-            let loaded = Kernel::load(FailurePolicy::Open, NonZeroUsize::MIN, false);
+            let loaded = Kernel::load(FailurePolicy::Open, NonZeroUsize::MIN, Sizes::new(&[]), false);
             loaded.map(drop).map_err(|error| format!("{error:#}"))
         });
         let below = kubepods.as_deref().or(cgroup.as_deref().ok());
