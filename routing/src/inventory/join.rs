@@ -1,17 +1,19 @@
 //! One service and its endpoints, as the endpoint controller would put them together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::model::{Endpoint, Hostname, Locality, Pod, Resolution, Service, ServicePort, World};
+use crate::model::{Endpoint, Family, Hostname, Locality, Pod, PodAddresses, Resolution, Service, ServicePort, World};
 use crate::validate::{EndpointSlice, PortSpec, ServiceSpec, SliceEndpoint, TargetPort};
 
 /// A service has the endpoints of its EndpointSlices, or, when it has none and a selector, those of the pods it selects.
 pub(super) fn join(service: &ServiceSpec, world: &World, slices: &[&EndpointSlice]) -> Service {
     let ports = service.ports.iter().map(|port| {
-        let endpoints =
-            if slices.is_empty() { from_pods(service, port, world) } else { from_slices(service, port, world, slices) };
+        let endpoints = match slices {
+            [] => from_pods(service, port, world),
+            slices => twins(from_slices(service, port, world, slices), service),
+        };
         ServicePort {
             number: port.number,
             name: port.name.clone(),
@@ -60,6 +62,27 @@ fn from_slices(
     endpoints
 }
 
+/// A slice speaks of one family: a pod that is listed in both, ready or not in both, is one endpoint, at its address of the
+/// service's first family.
+fn twins(mut listed: BTreeMap<SocketAddr, Endpoint>, service: &ServiceSpec) -> BTreeMap<SocketAddr, Endpoint> {
+    let first = service.families.first().copied().unwrap_or(Family::V4);
+    let is_first = |address: &SocketAddr| Family::of(address.ip()) == first;
+    let identity = |endpoint: &Endpoint| Some((endpoint.pod.clone()?, endpoint.address.port(), endpoint.ready));
+    let others = listed.values().filter(|endpoint| !is_first(&endpoint.address));
+    let mut others: HashMap<_, SocketAddr> =
+        others.filter_map(|endpoint| Some((identity(endpoint)?, endpoint.address))).collect();
+    if others.is_empty() {
+        return listed;
+    }
+    let mut found = Vec::new();
+    for endpoint in listed.values_mut().filter(|endpoint| is_first(&endpoint.address)) {
+        endpoint.twin = identity(endpoint).and_then(|identity| others.remove(&identity));
+        found.extend(endpoint.twin);
+    }
+    found.iter().for_each(|twin| drop(listed.remove(twin)));
+    listed
+}
+
 /// The pod at one address of a slice: it is named there, or has the address.
 fn behind<'w>(entry: &SliceEndpoint, ip: IpAddr, namespace: &str, world: &'w World) -> Option<&'w Pod> {
     let named = entry.pod.as_ref().and_then(|name| world.pods.named(namespace, name));
@@ -87,9 +110,15 @@ fn from_pods(service: &ServiceSpec, port: &PortSpec, world: &World) -> BTreeMap<
             TargetPort::Number(number) => *number,
             TargetPort::Name(name) => *pod.ports.get(name)?,
         };
-        let address = SocketAddr::new(*pod.addresses.first()?, number);
+        let own = PodAddresses::new(&pod.addresses);
+        // As the endpoint controller: in the families of the service alone, and a service that names none has the pod's first.
+        let default = [Family::of(*pod.addresses.first()?)];
+        let families = if service.families.is_empty() { &default[..] } else { &service.families };
+        let mut addresses =
+            families.iter().filter_map(|family| own.of(*family)).map(|address| SocketAddr::new(address, number));
         let ready = pod.ready || service.publish_not_ready;
-        Some(Endpoint { ready, ..of_pod(pod, address, world) })
+        let first = of_pod(pod, addresses.next()?, world);
+        Some(Endpoint { ready, twin: addresses.next(), ..first })
     };
     let mut endpoints = BTreeMap::new();
     let selected = world.pods.of_namespace(&service.object.namespace).filter(selected);

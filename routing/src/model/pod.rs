@@ -1,10 +1,10 @@
 //! Pods and namespaces, as far as enrolment and endpoints need them.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use super::{Labels, Locality};
+use super::{Family, Labels, Locality};
 
 /// A pod of any node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,34 @@ pub struct Pod {
     pub completed: bool,
     /// Condition `Ready` is true, or there are no conditions at all.
     pub ready: bool,
+}
+
+/// A pod's own addresses, of each family the first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PodAddresses {
+    /// IPv4.
+    pub v4: Option<Ipv4Addr>,
+    /// IPv6.
+    pub v6: Option<Ipv6Addr>,
+}
+
+impl PodAddresses {
+    /// Of a pod that has these.
+    #[must_use]
+    pub fn new(addresses: &[IpAddr]) -> Self {
+        let v4 = addresses.iter().find_map(|address| if let IpAddr::V4(v4) = address { Some(*v4) } else { None });
+        let v6 = addresses.iter().find_map(|address| if let IpAddr::V6(v6) = address { Some(*v6) } else { None });
+        Self { v4, v6 }
+    }
+
+    /// The one of a family.
+    #[must_use]
+    pub fn of(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::V4 => self.v4.map(IpAddr::V4),
+            Family::V6 => self.v6.map(IpAddr::V6),
+        }
+    }
 }
 
 /// A namespace.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::{Creation, ExportTo, FailoverLabel, Hostname, Kind, Locality, LocalitySetting, ObjectRef};
+use super::{Creation, ExportTo, FailoverLabel, Family, Hostname, Kind, Locality, LocalitySetting, ObjectRef};
 
 /// Labels of a pod, an endpoint or a namespace.
 pub type Labels = BTreeMap<Box<str>, Box<str>>;
@@ -144,6 +144,10 @@ pub struct NamedEndpoint {
 pub struct Endpoint {
     /// Pod address and target port.
     pub address: SocketAddr,
+    /// The same pod's other address, where it is listed in both families: one endpoint with one share and one place on a hash
+    /// ring, which is reached in the family that the client dialled. So a pod of two families takes no more than one of a
+    /// single one, and weights are the same whichever address of a service is dialled, as in a dual-stack Istio.
+    pub twin: Option<SocketAddr>,
     /// What subsets select on.
     pub labels: Arc<Labels>,
     /// Unready endpoints are listed and never used.
@@ -164,6 +168,7 @@ impl Endpoint {
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
+            twin: None,
             labels: Arc::default(),
             ready: true,
             pod: None,
@@ -171,6 +176,20 @@ impl Endpoint {
             node: None,
             weight: NonZeroU32::MIN,
         }
+    }
+}
+
+impl Endpoint {
+    /// Its address of a family.
+    #[must_use]
+    pub fn of_family(&self, family: Family) -> Option<SocketAddr> {
+        [Some(self.address), self.twin].into_iter().flatten().find(|address| Family::of(address.ip()) == family)
+    }
+
+    /// Where a client goes that dialled in `family`: another family is better than no endpoint.
+    #[must_use]
+    pub fn towards(&self, family: Family) -> SocketAddr {
+        self.of_family(family).unwrap_or(self.address)
     }
 }
 

@@ -1,6 +1,7 @@
 //! From (host, port, subset) to endpoints and a policy: Envoy's clusters, as one scope sees them.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Scope;
@@ -11,8 +12,9 @@ use super::rules::View;
 use super::virtual_host::VirtualHost;
 use crate::balance::layout::Layout;
 use crate::model::{
-    ConnectionPool, Endpoint, HashKey, Hostname, Labels, LoadBalancer, LocalitySetting, ObjectRef, OutlierDetection,
-    PolicyDefaults, Protocol, Resolution, RetryPolicy, Service, ServicePort, Subset, TlsOrigination, Warmup,
+    ConnectionPool, Endpoint, Family, HashKey, Hostname, Labels, LoadBalancer, LocalitySetting, ObjectRef,
+    OutlierDetection, PolicyDefaults, Protocol, Resolution, RetryPolicy, Service, ServicePort, Subset, TlsOrigination,
+    Warmup,
 };
 
 /// How connections to a cluster find where they go.
@@ -98,6 +100,23 @@ impl Cluster {
         let layout = Layout::new(localities.plans(&listed), &endpoints, &self.load_balancer);
         layout.lay_keys_like(&self.layout);
         Self { endpoints, unresolved, layout: Arc::new(layout), ..self.clone() }
+    }
+
+    /// Where a client that dialled in `family` reaches the endpoint that is listed at `address`.
+    #[must_use]
+    pub fn towards(&self, address: SocketAddr, family: Family) -> SocketAddr {
+        if Family::of(address.ip()) == family {
+            return address;
+        }
+        let place = self.endpoints.binary_search_by_key(&address, |endpoint| endpoint.address).ok();
+        place.and_then(|place| self.endpoints.get(place)).map_or(address, |endpoint| endpoint.towards(family))
+    }
+
+    /// The address at which the endpoint is listed that is reached at `address`.
+    #[must_use]
+    pub fn listed_at(&self, address: SocketAddr) -> SocketAddr {
+        let found = self.endpoints.iter().find(|endpoint| endpoint.twin == Some(address));
+        found.map_or(address, |endpoint| endpoint.address)
     }
 
     /// Whether no endpoint takes part in it that is ready.

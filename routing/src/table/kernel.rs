@@ -7,7 +7,7 @@ use super::{Cluster, Finding, Leg, Table, Target};
 use crate::balance::Balance;
 use crate::decide::{Connection, Dialled, SelectedConnection, select_connection};
 use crate::hash_key;
-use crate::model::{ConnectionPool, LoadBalancer, Protocol};
+use crate::model::{ConnectionPool, Family, LoadBalancer, Protocol};
 
 /// Shares finer than this are for the proxy: a kernel's table has a slot for each.
 const MOST_SLOTS: u64 = 4096;
@@ -64,7 +64,7 @@ pub enum NeedsProxy {
     Shares,
     /// It goes to the name that the client asks for.
     Name,
-    /// The connection goes where it was dialled, or to an address of another family.
+    /// The connection goes where it was dialled, or an endpoint has no address of that family.
     Address,
 }
 
@@ -138,21 +138,27 @@ impl Table {
         };
         let cluster = self.cluster(id);
         plain(cluster)?;
-        if cluster.endpoints.iter().any(|endpoint| endpoint.address.is_ipv4() != dialled.address.is_ipv4()) {
+        // A socket of one family cannot be sent to the other. An endpoint of the other alone keeps its share: then the proxy goes
+        // there, where kube-proxy would know nothing of it.
+        let family = Family::of(dialled.address);
+        if cluster.endpoints.iter().any(|endpoint| endpoint.of_family(family).is_none()) {
             return Err(NeedsProxy::Address);
         }
         match (&cluster.load_balancer, keys) {
             (LoadBalancer::RingHash { .. } | LoadBalancer::Maglev { .. }, Some(pods)) => {
                 // The same function that hashes for the proxy; a place without an endpoint leaves none at all.
                 let own = |pod: &IpAddr| Balance::new().pick(cluster, Some(hash_key::of_source(*pod)), 0, &[]);
-                let slots = pods.iter().map_while(|pod| own(pod).map(|picked| picked.address)).collect();
+                let slots = pods
+                    .iter()
+                    .map_while(|pod| own(pod).map(|picked| cluster.towards(picked.address, family)))
+                    .collect();
                 Ok(KernelDestination { pick: KernelPick::Pod, slots })
             }
-            (LoadBalancer::RoundRobin, _) => unweighted(cluster, KernelPick::Turn),
-            (LoadBalancer::LeastRequest, _) => unweighted(cluster, KernelPick::Least),
+            (LoadBalancer::RoundRobin, _) => unweighted(cluster, KernelPick::Turn, family),
+            (LoadBalancer::LeastRequest, _) => unweighted(cluster, KernelPick::Least, family),
             // Without anything to hash any endpoint will do.
             (LoadBalancer::Random | LoadBalancer::RingHash { .. } | LoadBalancer::Maglev { .. }, _) => {
-                weighted(cluster)
+                weighted(cluster, family)
             }
             (LoadBalancer::Passthrough, _) => Err(NeedsProxy::Address),
         }
@@ -191,15 +197,15 @@ fn plain(cluster: &Cluster) -> Result<(), NeedsProxy> {
     if cluster.layout.groups() > 1 { Err(NeedsProxy::Locality) } else { Ok(()) }
 }
 
-fn unweighted(cluster: &Cluster, pick: KernelPick) -> Result<KernelDestination, NeedsProxy> {
+fn unweighted(cluster: &Cluster, pick: KernelPick, family: Family) -> Result<KernelDestination, NeedsProxy> {
     let weights = cluster.endpoints.iter().map(|endpoint| endpoint.weight);
     if weights.clone().min() != weights.max() {
         return Err(NeedsProxy::Weights);
     }
-    Ok(KernelDestination { pick, slots: cluster.endpoints.iter().map(|endpoint| endpoint.address).collect() })
+    Ok(KernelDestination { pick, slots: cluster.endpoints.iter().map(|endpoint| endpoint.towards(family)).collect() })
 }
 
-fn weighted(cluster: &Cluster) -> Result<KernelDestination, NeedsProxy> {
+fn weighted(cluster: &Cluster, family: Family) -> Result<KernelDestination, NeedsProxy> {
     let weights: Vec<u64> = cluster.endpoints.iter().map(|endpoint| u64::from(endpoint.weight.get())).collect();
     let factor = weights.iter().fold(0, |factor, weight| common_factor(factor, *weight)).max(1);
     if weights.iter().map(|weight| weight / factor).sum::<u64>() > MOST_SLOTS {
@@ -207,7 +213,8 @@ fn weighted(cluster: &Cluster) -> Result<KernelDestination, NeedsProxy> {
     }
     let times = |weight: u64| usize::try_from(weight / factor).unwrap_or(0);
     let slots = cluster.endpoints.iter().zip(weights);
-    let slots = slots.flat_map(|(endpoint, weight)| std::iter::repeat_n(endpoint.address, times(weight))).collect();
+    let slots =
+        slots.flat_map(|(endpoint, weight)| std::iter::repeat_n(endpoint.towards(family), times(weight))).collect();
     Ok(KernelDestination { pick: KernelPick::Random, slots })
 }
 

@@ -11,7 +11,7 @@ use super::rules::View;
 use super::targets::Leg;
 use super::virtual_host::{self, VirtualHost};
 use crate::decide::Dialled;
-use crate::model::{OutboundTraffic, Protocol, Service, ServicePort};
+use crate::model::{Endpoint, OutboundTraffic, Protocol, Service, ServicePort};
 
 /// One port of a service as a listener has it.
 #[derive(Debug, Clone)]
@@ -163,7 +163,8 @@ impl Routes {
 /// (istio/istio@86c9f01 pilot/pkg/networking/core/listener.go, buildSidecarOutboundListeners).
 fn listened(service: &Service, port: &ServicePort) -> Vec<IpAddr> {
     if service.headless() {
-        return port.endpoints.iter().map(|endpoint| endpoint.address.ip()).collect();
+        let of_pod = |endpoint: &Endpoint| [Some(endpoint.address), endpoint.twin].into_iter().flatten();
+        return port.endpoints.iter().flat_map(of_pod).map(|address| address.ip()).collect();
     }
     // 0.0.0.0 is no address to dial, it is how every address is written.
     service.addresses.iter().copied().filter(|address| *address != IpAddr::V4(Ipv4Addr::UNSPECIFIED)).collect()

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::fields::Fields;
 use super::metadata;
-use crate::model::{Creation, ExportTo, Hostname, Labels, ObjectRef, Protocol, TrafficDistribution};
+use crate::model::{Creation, ExportTo, Family, Hostname, Labels, ObjectRef, Protocol, TrafficDistribution};
 
 /// A Service without its endpoints.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub(crate) struct ServiceSpec {
     pub(crate) node_local: bool,
     pub(crate) distribution: TrafficDistribution,
     pub(crate) addresses: Vec<IpAddr>,
+    /// Families in order of preference: `ipFamilies`, else those of the ClusterIPs; none where neither is written.
+    pub(crate) families: Vec<Family>,
     /// Empty: endpoints come from EndpointSlices alone.
     pub(crate) selector: Labels,
     pub(crate) ports: Vec<PortSpec>,
@@ -59,6 +61,7 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<ServiceSpe
         let remedy = "Istio never reads it: write a DestinationRule with consistentHash.useSourceIp, or expect none";
         fields.report().warn("spec.sessionAffinity", "captured clients lose it", remedy);
     }
+    let addresses = addresses(&spec);
     let export = metadata.annotations.get(metadata::EXPORT_TO);
     let names = export.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|name| !name.is_empty());
     Some(ServiceSpec {
@@ -67,7 +70,8 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<ServiceSpe
         headless: headless(&spec),
         node_local: spec.text("internalTrafficPolicy") == Some("Local"),
         distribution: distribution(spec.text("trafficDistribution"), &metadata.annotations),
-        addresses: addresses(&spec),
+        families: families(&spec, &addresses),
+        addresses,
         selector: spec.labels("selector"),
         ports: spec.objects("ports").iter().filter_map(port).collect(),
         export_to: metadata::from_names(names, &object.namespace),
@@ -111,6 +115,24 @@ fn addresses(spec: &Fields<'_>) -> Vec<IpAddr> {
         }
     }
     addresses
+}
+
+fn families(spec: &Fields<'_>, addresses: &[IpAddr]) -> Vec<Family> {
+    let written = spec.texts("ipFamilies").into_iter().filter_map(|(path, text)| match text {
+        "IPv4" => Some(Family::V4),
+        "IPv6" => Some(Family::V6),
+        _ => {
+            spec.report().error(&path, format!("{text:?} is no family"), "write IPv4 or IPv6");
+            None
+        }
+    });
+    let mut families = Vec::new();
+    for family in written.chain(addresses.iter().map(|address| Family::of(*address))) {
+        if !families.contains(&family) {
+            families.push(family);
+        }
+    }
+    families
 }
 
 fn port(port: &Fields<'_>) -> Option<PortSpec> {

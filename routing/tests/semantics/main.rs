@@ -3,6 +3,7 @@
 
 mod ask;
 mod explained;
+mod families;
 mod gamma;
 mod kernel_routes;
 mod places;
