@@ -7,7 +7,7 @@ use aya_ebpf::programs::SockAddrContext;
 use meshlet_wire::ServiceKey;
 
 use crate::ALLOW;
-use crate::connect::{port_bytes, port_word};
+use crate::connect::{destination_v6, port_bytes, port_word, rewrite_v6};
 use crate::maps::PEER;
 use crate::verdict::dialled;
 
@@ -20,13 +20,17 @@ fn picked(ctx: &SockAddrContext, at: &ServiceKey) -> Option<ServiceKey> {
     (peer.endpoint.address == at.address && peer.endpoint.port == at.port).then_some(peer.service)
 }
 
+/// What the pod asked for, if that is not where it is connected to.
+#[inline(always)]
+fn asked(ctx: &SockAddrContext, at: &ServiceKey) -> Option<ServiceKey> {
+    dialled(at).or_else(|| picked(ctx, at))
+}
+
 pub(crate) fn v4(ctx: &SockAddrContext) -> i32 {
     let raw = ctx.sock_addr;
     // SAFETY: the verifier checks that the field is readable.
     let (address, port) = unsafe { ((*raw).user_ip4, (*raw).user_port) };
-    if let Some(key) =
-        dialled(address).or_else(|| picked(ctx, &ServiceKey::v4(address.to_ne_bytes(), port_bytes(port))))
-    {
+    if let Some(key) = asked(ctx, &ServiceKey::v4(address.to_ne_bytes(), port_bytes(port))) {
         let [.., a, b, c, d] = key.address;
         // SAFETY: both fields are writable in getpeername4; volatile, since the verifier refuses merged stores.
         unsafe {
@@ -39,27 +43,8 @@ pub(crate) fn v4(ctx: &SockAddrContext) -> i32 {
 
 pub(crate) fn v6(ctx: &SockAddrContext) -> i32 {
     let raw = ctx.sock_addr;
-    // SAFETY: the verifier checks that the fields are readable.
-    let ([w0, w1, w2, w3], port) = unsafe {
-        let ip = &raw const (*raw).user_ip6;
-        let words = [
-            ptr::read_volatile(&raw const (*ip)[0]),
-            ptr::read_volatile(&raw const (*ip)[1]),
-            ptr::read_volatile(&raw const (*ip)[2]),
-            ptr::read_volatile(&raw const (*ip)[3]),
-        ];
-        (words, (*raw).user_port)
-    };
-    if w0 != 0 || w1 != 0 || w2 != 0xffff_u32.to_be() {
-        return ALLOW;
-    }
-    if let Some(key) = dialled(w3).or_else(|| picked(ctx, &ServiceKey::v4(w3.to_ne_bytes(), port_bytes(port)))) {
-        let [.., a, b, c, d] = key.address;
-        // SAFETY: both fields are writable in getpeername6; volatile, since the verifier refuses merged stores.
-        unsafe {
-            ptr::write_volatile(&raw mut (*raw).user_ip6[3], u32::from_ne_bytes([a, b, c, d]));
-            ptr::write_volatile(&raw mut (*raw).user_port, port_word(key.port));
-        }
+    if let Some(key) = asked(ctx, &destination_v6(raw)) {
+        rewrite_v6(raw, &key.address, port_word(key.port));
     }
     ALLOW
 }

@@ -1,8 +1,9 @@
 //! meshlet's kernel half: the programs, in the order a connection meets them.
 //!
 //! The hooks of addresses are attached once, at the kubepods cgroup, by pinned links. A redirected connection goes to an
-//! address in 127.64.0.0/10 that *is* the service's id, and nothing is stored for it. A rule that needs no bytes is carried out in
-//! connect; what the app asked for is kept in the socket's own storage. `sock_ops` is attached to captured pods alone.
+//! address in 127.64.0.0/10, or in fd6d:6573:686c:6574::/96, that *is* the service's id, and nothing is stored for it. A rule
+//! that needs no bytes is carried out in connect; what the app asked for is kept in the socket's own storage. `sock_ops` is
+//! attached to captured pods alone.
 // The BPF target has no atomic types, but the instruction is there.
 #![feature(core_intrinsics)]
 #![expect(internal_features, reason = "there is no stable way to an atomic add on this target")]
@@ -30,7 +31,7 @@ pub fn meshlet_conn4(ctx: SockAddrContext) -> i32 {
     connect::v4(&ctx)
 }
 
-/// connect(2) of an IPv6 socket: IPv4-mapped destinations; native IPv6 passes untouched. Linux 5.15.
+/// connect(2) of an IPv6 socket, to IPv4-mapped destinations and native ones. Linux 5.15.
 #[cgroup_sock_addr(connect6)]
 pub fn meshlet_conn6(ctx: SockAddrContext) -> i32 {
     connect::v6(&ctx)
@@ -42,7 +43,7 @@ pub fn meshlet_peer4(ctx: SockAddrContext) -> i32 {
     getpeername::v4(&ctx)
 }
 
-/// getpeername(2) of an IPv6 socket with an IPv4-mapped peer. Linux 5.8.
+/// getpeername(2) of an IPv6 socket. Linux 5.8.
 #[cgroup_sock_addr(getpeername6)]
 pub fn meshlet_peer6(ctx: SockAddrContext) -> i32 {
     getpeername::v6(&ctx)

@@ -9,12 +9,14 @@ use aya_ebpf::helpers::generated::{
 };
 use aya_ebpf::programs::SockAddrContext;
 use aya_log_ebpf::warn;
-use meshlet_wire::{BEAT_TABLES, BEAT_WORKERS, EndpointEntry, OWN_MARK, Peer, PodEntry, ServiceKey, address_id};
+use meshlet_wire::{BEAT_TABLES, BEAT_WORKERS, EndpointEntry, OWN_MARK, Peer, PodEntry, ServiceKey};
 
 use crate::maps::{BEAT, IDS, LISTEN, PEER, PODS_MAP, SERVICE, SETTINGS};
 use crate::pick::{Picked, pick};
 
 const TCP: u32 = 6;
+
+const LOOPBACK_V6: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
 /// What becomes of a connect; `Redirect` holds the id and the pod.
 pub(crate) enum Verdict {
@@ -34,7 +36,7 @@ pub(crate) enum Verdict {
 pub(crate) enum Source {
     Unbound,
     V4([u8; 4]),
-    Other,
+    V6([u8; 16]),
 }
 
 /// Service first, then the pod: a miss is all that an unmarked pod ever pays.
@@ -44,7 +46,7 @@ pub(crate) fn decide(ctx: &SockAddrContext, sk: *mut bpf_sock, key: &ServiceKey,
     if unsafe { (*ctx.sock_addr).protocol } != TCP {
         return Verdict::Allow;
     }
-    if is_id(key) {
+    if key.id().is_some() {
         return dialled_by_hand(ctx, key);
     }
     // SAFETY: the value is a plain word that the daemon replaces whole.
@@ -61,12 +63,7 @@ pub(crate) fn decide(ctx: &SockAddrContext, sk: *mut bpf_sock, key: &ServiceKey,
     let Some(&pod) = (unsafe { PODS_MAP.get(cookie) }) else {
         return Verdict::Allow;
     };
-    let native = match source {
-        Source::Unbound => false,
-        Source::V4(bound) => bound != pod.address && bound[0] != 127,
-        Source::Other => true,
-    };
-    if native {
+    if native(key, source, &pod) {
         return Verdict::Allow;
     }
     if beating(BEAT_TABLES) {
@@ -93,13 +90,27 @@ pub(crate) fn decide(ctx: &SockAddrContext, sk: *mut bpf_sock, key: &ServiceKey,
     }
 }
 
+/// Whether the pod is not captured in this family, or the socket speaks from another address than the pod's own.
+#[inline(always)]
+fn native(key: &ServiceKey, source: Source, pod: &PodEntry) -> bool {
+    match (key.as_v4(), source) {
+        (Some(_), _) if pod.port == [0; 2] => true,
+        (None, _) if pod.port_v6 == [0; 2] => true,
+        (_, Source::Unbound) => false,
+        (Some(_), Source::V4(bound)) => bound != pod.address && bound[0] != 127,
+        (None, Source::V6(bound)) => bound != pod.address_v6 && bound != LOOPBACK_V6,
+        // It will fail, and does so by itself.
+        (Some(_), Source::V6(_)) | (None, Source::V4(_)) => true,
+    }
+}
+
 /// An id means something only behind our rewrite: a captured pod may not dial one itself.
 #[inline(never)]
 fn dialled_by_hand(ctx: &SockAddrContext, key: &ServiceKey) -> Verdict {
     let cookie = netns_cookie(ctx);
     // SAFETY: the entry is read at once; the daemon replaces entries whole.
     match unsafe { PODS_MAP.get(cookie) } {
-        Some(pod) if pod.port == key.port => Verdict::Refuse,
+        Some(pod) if key.port == if key.as_v4().is_some() { pod.port } else { pod.port_v6 } => Verdict::Refuse,
         _ => Verdict::Allow,
     }
 }
@@ -150,16 +161,10 @@ fn netns_cookie(ctx: &SockAddrContext) -> u64 {
     unsafe { bpf_get_netns_cookie(ctx.as_ptr()) }
 }
 
-#[inline(always)]
-fn is_id(key: &ServiceKey) -> bool {
-    let [.., a, b, c, d] = key.address;
-    address_id(u32::from_be_bytes([a, b, c, d])).is_some()
-}
-
 /// What a redirected socket's peer really asked for.
 #[inline(always)]
-pub(crate) fn dialled(address: u32) -> Option<ServiceKey> {
-    let id = address_id(u32::from_be(address))?;
+pub(crate) fn dialled(peer: &ServiceKey) -> Option<ServiceKey> {
+    let id = peer.id()?;
     // SAFETY: the entry is copied out at once; the daemon replaces entries whole.
     unsafe { IDS.get(id) }.copied()
 }

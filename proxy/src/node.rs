@@ -1,7 +1,7 @@
 //! The node loop: what is written and what runs here, made true in the kernel and in the workers. One task, one writer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use meshlet_routing::enrol::{Verdict, enrol};
 use meshlet_routing::inventory::Change;
-use meshlet_routing::model::Pod;
+use meshlet_routing::model::{Pod, PodAddresses};
 use meshlet_routing::table::Scope;
 use tokio::sync::Notify;
 
 use crate::admin::{Config, PodStatus, Status};
 use crate::capture::cgroup;
+use crate::capture::departed::Departed;
 use crate::capture::enrolled::Enrolled;
 use crate::capture::netns::Netns;
 use crate::cluster::Cluster;
@@ -57,6 +58,7 @@ pub(crate) struct Node {
     resolver: Resolver,
     published: Published,
     enrolled: BTreeMap<Box<str>, Enrolled>,
+    departed: Departed,
     wake: Arc<Notify>,
     watch: Watch,
     status: Arc<Status>,
@@ -107,6 +109,7 @@ impl Node {
             workers,
             published,
             enrolled: BTreeMap::new(),
+            departed: Departed::default(),
             wake,
             watch,
             status: Arc::default(),
@@ -159,7 +162,12 @@ impl Node {
         for pod in self.enrolled.values() {
             self.kernel.maps.disarm(pod.cookie);
         }
+        std::mem::take(&mut self.enrolled)
+            .into_values()
+            .filter_map(Enrolled::depart)
+            .for_each(|pod| self.departed.add(pod));
         self.workers.shutdown(drain);
+        self.departed.tidy(|_| false);
     }
 
     /// Makes everything true once; returns whether a marked pod is still without a process.
@@ -253,22 +261,22 @@ impl Node {
         for uid in gone {
             self.release(&uid);
         }
+        let used: BTreeSet<u64> = self.enrolled.values().map(Enrolled::netns).collect();
+        self.departed.tidy(|netns| used.contains(&netns));
         waiting
     }
 
     /// Captures a pod, unless it is already, or none of its processes is in a network namespace of its own (yet).
     fn capture(&mut self, uid: &str, pod: &Pod, cgroup: &Path, processes: &[u32]) -> anyhow::Result<()> {
-        let known = self.enrolled.get(uid).map(|pod| pod.netns);
+        let known = self.enrolled.get(uid).map(Enrolled::netns);
         let Some(netns) = Netns::of_pod(processes, self.own_netns, known) else { return Ok(()) };
-        let Some(address) = pod.addresses.iter().find_map(|address| match address {
-            std::net::IpAddr::V4(v4) => Some(*v4),
-            std::net::IpAddr::V6(_) => None,
-        }) else {
-            anyhow::bail!("has no IPv4 address in status.podIPs");
-        };
+        let addresses = PodAddresses::new(&pod.addresses);
+        if addresses == PodAddresses::default() {
+            anyhow::bail!("has no address in status.podIPs yet");
+        }
         let scope = Scope::of_pod(self.source.world(), pod);
         match self.enrolled.get_mut(uid) {
-            Some(known) if known.netns == netns.inode() && known.address == address => {
+            Some(known) if known.netns() == netns.inode() && known.addresses == addresses => {
                 known.scope = scope;
                 return Ok(());
             }
@@ -286,7 +294,7 @@ impl Node {
             );
         });
         let (observer, workers) = (observer.ok(), &self.workers);
-        let enrolled = Enrolled::open(pod, scope, address, netns, port, place, observer, workers, table, services)?;
+        let enrolled = Enrolled::open(pod, scope, addresses, netns, port, place, observer, workers, table, services)?;
         self.enrolled.insert(uid.into(), enrolled);
         Ok(())
     }
@@ -309,6 +317,7 @@ impl Node {
             self.kernel.maps.withdraw(pod.cookie);
             self.workers.withdraw(pod.cookie);
             tracing::info!(pod = %pod.name, "released");
+            pod.depart().into_iter().for_each(|pod| self.departed.add(pod));
         }
     }
 
@@ -328,12 +337,11 @@ impl Node {
         self.published.keep(&used);
         let now = Instant::now();
         self.published.capture(self.source.world(), &mut self.kernel, now);
-        let by_place: BTreeMap<u32, IpAddr> =
-            self.enrolled.values().map(|pod| (pod.place, IpAddr::V4(pod.address))).collect();
+        let by_place: BTreeMap<u32, PodAddresses> =
+            self.enrolled.values().map(|pod| (pod.place, pod.addresses)).collect();
         let end = by_place.last_key_value().map_or(0, |(place, _)| place + 1);
         // A place that is free is nobody's: any address does.
-        let pods =
-            (0..end).map(|place| by_place.get(&place).copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into())).collect();
+        let pods = (0..end).map(|place| by_place.get(&place).copied().unwrap_or_default()).collect();
         self.published.lay_out(self.source.world(), &mut self.kernel, pods, now);
         let (mut refused, mut problem) = (BTreeSet::new(), None);
         for pod in self.enrolled.values_mut() {

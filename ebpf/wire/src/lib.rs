@@ -3,7 +3,7 @@
 #![no_std]
 
 /// Changes with every change to a type, a map or a meaning below; the loader refuses an object of another version.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Mark (`SO_MARK`) of every socket the daemon opens inside a pod's network namespace: the hooks let it through.
 pub const OWN_MARK: u32 = 0x4d53_4801;
@@ -26,6 +26,25 @@ pub const fn address_id(address: u32) -> Option<u32> {
     if address & !ID_MASK == ID_BASE { Some(address & ID_MASK) } else { None }
 }
 
+/// The first twelve bytes of fd6d:6573:686c:6574::/96, the service ids as native IPv6 addresses: a unique local prefix whose 56
+/// free bits spell "meshlet".
+pub const ID_PREFIX_V6: [u8; 12] = *b"\xfdmeshlet\0\0\0\0";
+
+/// The address that stands for service `id` in a redirected native IPv6 connection.
+#[must_use]
+pub const fn id_address_v6(id: u32) -> [u8; 16] {
+    let [p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11] = ID_PREFIX_V6;
+    let [a, b, c, d] = (id & ID_MASK).to_be_bytes();
+    [p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, a, b, c, d]
+}
+
+/// The service id that an address stands for, if it lies in the /96; past [`ID_MASK`] it is nobody's.
+#[must_use]
+pub fn address_id_v6(address: &[u8; 16]) -> Option<u32> {
+    let (prefix, id) = address.split_first_chunk()?;
+    if *prefix == ID_PREFIX_V6 { Some(u32::from_be_bytes(*id.first_chunk()?)) } else { None }
+}
+
 /// What a pod dials, key of the service map and value of the id map: IPv4 as IPv4-mapped IPv6, port in network byte order.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,18 +62,38 @@ impl ServiceKey {
         let [a, b, c, d] = address;
         Self { address: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d], port }
     }
+
+    /// The IPv4 address, if it is one.
+    #[must_use]
+    pub const fn as_v4(&self) -> Option<[u8; 4]> {
+        match self.address {
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] => Some([a, b, c, d]),
+            _ => None,
+        }
+    }
+
+    /// The service id that the address stands for, in either family.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        match self.as_v4() {
+            Some(v4) => address_id(u32::from_be_bytes(v4)),
+            None => address_id_v6(&self.address),
+        }
+    }
 }
 
 /// A captured pod, value of the pod map; its key is the network-namespace cookie.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PodEntry {
-    /// The pod's IPv4 address, network byte order: what the app must see as its own address.
+    /// The pod's IPv6 address, network byte order: what the app must see as its own address. Zero where it has none.
+    pub address_v6: [u8; 16],
+    /// The same of IPv4.
     pub address: [u8; 4],
-    /// Port of the pod's capture listener, network byte order.
+    /// Port of the pod's capture listener for IPv4, network byte order; zero: its IPv4 is native.
     pub port: [u8; 2],
-    /// Zero.
-    pub reserved: [u8; 2],
+    /// The same of native IPv6.
+    pub port_v6: [u8; 2],
     /// Pods with the same number are routed alike: half of [`RouteKey`].
     pub scope: u32,
     /// Its place in the slots of a route of mode [`MODE_POD`].
@@ -171,6 +210,27 @@ pub const BEAT_TABLES: u32 = 1;
 /// Number of cells in the heartbeat map.
 pub const BEATS: u32 = 2;
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_an_id_then_its_address_in_either_family_gives_it_back_and_no_other_address_does() {
+        for id in [0, 1, 258, ID_MASK] {
+            let v4 = ServiceKey::v4(id_address(id).to_be_bytes(), [0; 2]);
+            let v6 = ServiceKey { address: id_address_v6(id), port: [0; 2] };
+            assert_eq!((v4.id(), v6.id()), (Some(id), Some(id)), "{id}");
+            assert_eq!((v4.as_v4(), v6.as_v4()), (Some(id_address(id).to_be_bytes()), None), "{id}");
+        }
+        let mut beside = id_address_v6(1);
+        beside[8] = 1;
+        for address in [beside, [0; 16]] {
+            assert_eq!(ServiceKey { address, port: [0; 2] }.id(), None, "{address:?}");
+        }
+        assert_eq!(ServiceKey::v4([127, 0, 0, 1], [0; 2]).id(), None);
+    }
+}
+
 #[cfg(feature = "user")]
 #[expect(unsafe_code, reason = "aya takes map keys and values as plain bytes")]
 mod user {
@@ -178,7 +238,7 @@ mod user {
 
     // SAFETY: byte arrays only, so there is no padding and every bit pattern is a valid value.
     unsafe impl aya::Pod for ServiceKey {}
-    // SAFETY: eight bytes and two u32 leave no padding, and every bit pattern is a valid value.
+    // SAFETY: 24 bytes and two u32 leave no padding, and every bit pattern is a valid value.
     unsafe impl aya::Pod for PodEntry {}
     // SAFETY: two u32 leave no padding, and every bit pattern is a valid value.
     unsafe impl aya::Pod for RouteKey {}

@@ -1,14 +1,15 @@
 //! A captured pod: its listeners, its table, its entry in the hooks' maps.
 
-use std::net::{Ipv4Addr, TcpListener};
-use std::sync::Arc;
+use std::net::TcpListener;
+use std::sync::{Arc, Weak};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use meshlet_routing::model::Pod;
+use meshlet_routing::model::{Pod, PodAddresses};
 use meshlet_routing::table::{Scope, Table};
 use meshlet_wire::PodEntry;
 
+use super::departed::Departing;
 use super::listener;
 use super::netns::Netns;
 use crate::connection::{self, Client, Services, Workers};
@@ -20,13 +21,14 @@ pub(crate) struct Enrolled {
     pub(crate) name: String,
     /// What its rules depend on; changes with its labels.
     pub(crate) scope: Scope,
-    /// Its own IPv4 address.
-    pub(crate) address: Ipv4Addr,
-    /// Inode of its network namespace.
-    pub(crate) netns: u64,
+    /// Its own addresses.
+    pub(crate) addresses: PodAddresses,
+    /// Its network namespace.
+    netns: Netns,
     /// Cookie of its network namespace, the key in the hooks' maps.
     pub(crate) cookie: u64,
     port: u16,
+    port_v6: Option<u16>,
     /// Its place among the pods of the node, for what is hashed by its address.
     pub(crate) place: u32,
     /// What the hooks know of it.
@@ -36,6 +38,8 @@ pub(crate) struct Enrolled {
     table: Arc<ArcSwap<Table>>,
     /// Keeps the socket that the hooks look up at hand; the workers own the listening.
     first: TcpListener,
+    /// Held by whoever serves it.
+    client: Weak<Client>,
 }
 
 impl Enrolled {
@@ -47,7 +51,7 @@ impl Enrolled {
     pub(crate) fn open(
         pod: &Pod,
         scope: Scope,
-        address: Ipv4Addr,
+        addresses: PodAddresses,
         netns: Netns,
         port: u16,
         place: u32,
@@ -56,47 +60,73 @@ impl Enrolled {
         table: Arc<Table>,
         services: Arc<ArcSwap<Services>>,
     ) -> anyhow::Result<Self> {
-        let opened = netns.run(|| listener::open(port, workers.count()))?;
-        let first = opened.sockets.first().context("no worker")?.try_clone().context("sharing the listener")?;
+        let opened = netns.run(|| listener::open(port, workers.count(), addresses.v6.is_some()))?;
+        let first = opened
+            .sockets
+            .first()
+            .and_then(|sockets| sockets.first())
+            .context("no worker")?
+            .try_clone()
+            .context("sharing the listener")?;
         let table = Arc::new(ArcSwap::new(table));
-        let (inode, cookie) = (netns.inode(), opened.cookie);
-        let client = Client {
+        let cookie = opened.cookie;
+        let client = Arc::new(Client {
             namespace: Arc::clone(&pod.namespace),
             pod: Arc::clone(&pod.name),
             cookie,
-            address,
-            netns: connection::Netns::Fd(netns.into_file()),
+            addresses,
+            netns: connection::Netns::Fd(netns.try_clone()?.into_file()),
             table: Arc::clone(&table),
             services,
             common: connection::Common::default(),
-        };
-        workers.enrol(Arc::new(client), opened.sockets);
+        });
+        workers.enrol(Arc::clone(&client), opened.sockets);
         let name = format!("{}/{}", pod.namespace, pod.name);
         Ok(Self {
             name,
             scope,
-            address,
-            netns: inode,
+            addresses,
+            netns,
             cookie,
             port: opened.port,
+            port_v6: opened.port_v6,
             place,
             armed: None,
             _observer: observer,
             table,
             first,
+            client: Arc::downgrade(&client),
         })
     }
 
     /// Lets the hooks redirect to it, and tells them by which rules.
     pub(crate) fn arm(&mut self, kernel: &mut Kernel, scope: u32) -> anyhow::Result<()> {
-        let (address, port) = (self.address.octets(), self.port.to_be_bytes());
-        let entry = PodEntry { address, port, reserved: [0; 2], scope, place: self.place };
+        let own = &self.addresses;
+        let entry = PodEntry {
+            address_v6: own.v6.map_or([0; 16], |v6| v6.octets()),
+            address: own.v4.map_or([0; 4], |v4| v4.octets()),
+            // A family that the pod has no address of is native: the app is to meet what it would meet without us.
+            port: own.v4.map_or(0, |_| self.port).to_be_bytes(),
+            port_v6: self.port_v6.unwrap_or(0).to_be_bytes(),
+            scope,
+            place: self.place,
+        };
         if self.armed != Some(entry) {
             kernel.maps.enrol(self.cookie, entry, &self.first)?;
             self.armed = Some(entry);
-            tracing::info!(pod = %self.name, "captured");
+            tracing::info!(pod = %self.name, ipv4 = own.v4.is_some(), ipv6 = self.port_v6.is_some(), "captured");
         }
         Ok(())
+    }
+
+    /// Inode of its network namespace.
+    pub(crate) fn netns(&self) -> u64 {
+        self.netns.inode()
+    }
+
+    /// What is to be kept of a pod that is released until its connections have ended.
+    pub(crate) fn depart(self) -> Option<Departing> {
+        self.port_v6.map(|_| Departing { name: self.name, netns: self.netns, client: self.client })
     }
 
     /// Its requests are decided by `table` from now on.

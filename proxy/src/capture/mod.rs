@@ -1,7 +1,9 @@
 //! Pods of this node: UID → cgroup ([`cgroup`]) → a process in it → its network namespace ([`netns`]) → a listener there
-//! ([`listener`]); together an [`enrolled`] pod. Facts only: nothing is inferred from probes and no "no" is remembered.
+//! ([`listener`], for IPv6 behind an [`id_route`]); together an [`enrolled`] pod, and for a while a [`departed`] one. Facts only: nothing is inferred from probes and no "no" is remembered.
 
 pub(crate) mod cgroup;
+pub(crate) mod departed;
 pub(crate) mod enrolled;
+mod id_route;
 pub(crate) mod listener;
 pub(crate) mod netns;

@@ -51,6 +51,12 @@ impl Netns {
         self.inode
     }
 
+    /// The same once more.
+    pub(crate) fn try_clone(&self) -> anyhow::Result<Self> {
+        let file = self.file.try_clone().context("sharing a network namespace")?;
+        Ok(Self { file, inode: self.inode })
+    }
+
     /// The descriptor, for the workers.
     pub(crate) fn into_file(self) -> OwnedFd {
         self.file

@@ -42,8 +42,8 @@ pub(crate) async fn accept(worker: Rc<Worker>, pod: Rc<Pod>, listener: TcpListen
             // The client gave up while it was waiting.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                let Client { namespace, pod, address, .. } = &*pod.client;
-                tracing::warn!(%namespace, %pod, %address, %error, "accepting a connection");
+                let Client { namespace, pod, .. } = &*pod.client;
+                tracing::warn!(%namespace, %pod, %error, "accepting a connection");
                 tokio::time::sleep(BACK_OFF).await;
             }
         }
@@ -60,6 +60,8 @@ impl Accepted {
     async fn serve(mut self, downstream: Downstream) {
         // Without it small answers would only be slower.
         let _ = self.stream.set_nodelay(true);
+        // The listener's, which has done its work; without one there is nothing to detach.
+        let _ = socket2::SockRef::from(&self.stream).detach_filter();
         self.end = serve(&downstream, &mut self.stream).await;
     }
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use meshlet_routing::balance::{Outcome, Picked, Resource};
+use meshlet_routing::model::Family;
 use meshlet_routing::retry;
 use tokio::net::tcp::WriteHalf;
 
@@ -162,7 +163,8 @@ impl Exchange<'_, '_> {
                 Ok((SocketAddr::new(address, asked.port), None))
             }
             Target::Cluster(cluster, key) => {
-                let picked = self.upstreams.pick(cluster, *key, worker.draw.next(), tried);
+                let family = Family::of(dialled.address);
+                let picked = self.upstreams.pick(cluster, (*key, family), worker.draw.next(), tried);
                 let picked = picked.ok_or(Failure::NoEndpoint)?;
                 Ok((picked.address, Some(picked)))
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use meshlet_routing::balance::Resource;
+use meshlet_routing::model::Family;
 use meshlet_routing::table::Cluster;
 use tokio::io::AsyncWriteExt as _;
 
@@ -69,6 +70,7 @@ impl<'m> Mirrors<'m> {
                 pod: Rc::clone(pod),
                 cluster: Arc::clone(cluster),
                 bytes: Rc::clone(&bytes),
+                family: Family::of(self.downstream.dialled.address),
                 to_head: self.request.is_head(),
                 idempotent: self.request.is_idempotent(),
                 _under_way: Rc::clone(&worker.copies),
@@ -87,6 +89,7 @@ struct Copy {
     pod: Rc<Pod>,
     cluster: Arc<Cluster>,
     bytes: Rc<[u8]>,
+    family: Family,
     to_head: bool,
     idempotent: bool,
     _under_way: Rc<()>,
@@ -96,7 +99,8 @@ impl Copy {
     /// Sends it to one endpoint. Whatever goes wrong, nobody is told.
     async fn run(&self) {
         let (upstreams, limits) = (self.pod.upstreams(&self.cluster.name), &*self.cluster.connection_pool);
-        let Some(picked) = upstreams.pick(&self.cluster, None, self.worker.draw.next(), &[]) else { return };
+        let wanted = (None, self.family);
+        let Some(picked) = upstreams.pick(&self.cluster, wanted, self.worker.draw.next(), &[]) else { return };
         let peer = self.cluster.tls.as_ref().map(|tls| Peer::of_request(tls, &self.bytes));
         let kept = upstreams.pool.take(picked.address, peer.as_ref(), Instant::now());
         let place = (&self.pod.client.netns, &*self.worker);

@@ -44,7 +44,7 @@ mod worker;
 mod workers;
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use meshlet_routing::decide::{Dialled, refusal};
-use meshlet_routing::model::Protocol;
+use meshlet_routing::model::{Family, PodAddresses, Protocol};
 use meshlet_routing::table::Table;
 use tokio::net::TcpStream;
 
@@ -74,8 +74,8 @@ pub(crate) struct Client {
     pub(crate) pod: Arc<str>,
     /// Identity of its network namespace.
     pub(crate) cookie: u64,
-    /// Its IPv4 address.
-    pub(crate) address: Ipv4Addr,
+    /// Its addresses.
+    pub(crate) addresses: PodAddresses,
     /// Where its connections to endpoints are made.
     pub(crate) netns: Netns,
     /// What its requests are decided by.
@@ -84,6 +84,13 @@ pub(crate) struct Client {
     pub(crate) services: Arc<ArcSwap<Services>>,
     /// What its workers must agree on.
     pub(crate) common: Common,
+}
+
+impl Client {
+    /// What it speaks from when it dials an address, whatever the socket was bound to.
+    pub(crate) fn source(&self, dialled: Dialled) -> Option<IpAddr> {
+        self.addresses.of(Family::of(dialled.address))
+    }
 }
 
 /// A network namespace to open sockets in.

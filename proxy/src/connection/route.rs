@@ -143,7 +143,7 @@ pub(crate) fn plan(client: &Client, dialled: Dialled, head: &RequestHead, bytes:
         count += 1;
     }
     let headers = &headers[..count];
-    let source = Some(client.address.into());
+    let source = client.source(dialled);
     let request = Request { method: &head.method, authority: &head.authority, path: &head.path, headers, source };
     let table = client.table.load();
     let decision = decide(&table, dialled, &request, draw);

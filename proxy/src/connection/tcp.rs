@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use meshlet_routing::balance::{Outcome, Permit, Picked, Resource};
 use meshlet_routing::decide::{AskedName, Connection, ConnectionDecision, Reason, decide_connection};
-use meshlet_routing::model::{ConnectionPool, IdleTimeout, TlsOrigination};
+use meshlet_routing::model::{ConnectionPool, Family, IdleTimeout, TlsOrigination};
 use meshlet_routing::table::{Cluster, RuleKind, RuleRef};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
@@ -51,7 +51,7 @@ struct Terms {
 /// Decides about a connection.
 fn decide(client: &Client, downstream: &Downstream, server_name: Option<&str>) -> (Plan, Terms) {
     let table = client.table.load();
-    let source = Some(client.address.into());
+    let source = client.source(downstream.dialled);
     let connection = Connection { dialled: downstream.dialled, sni: server_name, source };
     match decide_connection(&table, &connection, downstream.worker.draw.next_u32()) {
         ConnectionDecision::Route(route) => {
@@ -236,7 +236,8 @@ async fn choose(downstream: &Downstream, plan: &Plan) -> Result<Chosen, (Flags, 
         }
         Plan::Cluster(cluster, key, _) => {
             let (upstreams, permit) = counted(pod, cluster)?;
-            let picked = upstreams.pick(cluster, *key, worker.draw.next(), &[]).ok_or((Flags::UH, End::Reset))?;
+            let wanted = (*key, Family::of(dialled.address));
+            let picked = upstreams.pick(cluster, wanted, worker.draw.next(), &[]).ok_or((Flags::UH, End::Reset))?;
             Ok(Chosen {
                 address: picked.address,
                 _busy: Some(picked),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use meshlet_routing::balance::{Balance, Breakers, Outcome, Permit, Picked, Resource, Shared};
-use meshlet_routing::model::ConnectionPool;
+use meshlet_routing::model::{ConnectionPool, Family};
 use meshlet_routing::table::Cluster;
 use tokio::sync::Notify;
 
@@ -80,16 +80,27 @@ impl Upstreams {
         }
     }
 
-    /// Chooses an endpoint.
-    pub(crate) fn pick(&self, cluster: &Cluster, key: Option<u64>, draw: u64, tried: &[SocketAddr]) -> Option<Picked> {
+    /// Chooses an endpoint; its address is the one in `family`, which the client dialled, if it has any.
+    pub(crate) fn pick(
+        &self,
+        cluster: &Cluster,
+        (key, family): (Option<u64>, Family),
+        draw: u64,
+        tried: &[SocketAddr],
+    ) -> Option<Picked> {
         let now = Instant::now();
         self.used.set(now);
-        self.balance.borrow_mut().at(now.duration_since(self.started)).pick(cluster, key, draw, tried)
+        let tried: Vec<SocketAddr> = tried.iter().map(|address| cluster.listed_at(*address)).collect();
+        let mut picked =
+            self.balance.borrow_mut().at(now.duration_since(self.started)).pick(cluster, key, draw, &tried)?;
+        picked.address = cluster.towards(picked.address, family);
+        Some(picked)
     }
 
     /// Takes note of what came of a request.
     pub(crate) fn report(&self, cluster: &Cluster, address: SocketAddr, outcome: Outcome) {
         if cluster.outlier_detection.is_some() {
+            let address = cluster.listed_at(address);
             self.balance.borrow_mut().at(self.started.elapsed()).report(cluster, address, outcome);
         }
     }

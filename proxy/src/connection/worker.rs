@@ -31,8 +31,8 @@ const SWEEP: Duration = Duration::from_secs(5);
 
 /// What a worker is told.
 pub(crate) enum Command {
-    /// Serve a pod.
-    Enrol(Arc<Client>, TcpListener),
+    /// Serve a pod that connects to these.
+    Enrol(Arc<Client>, Vec<TcpListener>),
     /// Stop serving the pod with this cookie.
     Withdraw(u64),
     /// Stop serving, giving what is under way this long.
@@ -113,7 +113,7 @@ async fn obey(worker: Rc<Worker>, mut commands: UnboundedReceiver<Command>, beat
                 }
             }
             command = commands.recv() => match command {
-                Some(Command::Enrol(client, listener)) => enrol(&worker, &mut pods, client, listener),
+                Some(Command::Enrol(client, listeners)) => enrol(&worker, &mut pods, client, listeners),
                 Some(Command::Withdraw(cookie)) => {
                     if let Some(pod) = pods.remove(&cookie) {
                         pod.close();
@@ -128,18 +128,18 @@ async fn obey(worker: Rc<Worker>, mut commands: UnboundedReceiver<Command>, beat
     drain
 }
 
-fn enrol(worker: &Rc<Worker>, pods: &mut HashMap<u64, Rc<Pod>>, client: Arc<Client>, listener: TcpListener) {
+fn enrol(worker: &Rc<Worker>, pods: &mut HashMap<u64, Rc<Pod>>, client: Arc<Client>, listeners: Vec<TcpListener>) {
     let cookie = client.cookie;
     let name = format!("{}/{}", client.namespace, client.pod);
-    match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => {
-            let pod = Rc::new(Pod::new(client));
-            tokio::task::spawn_local(accept(Rc::clone(worker), Rc::clone(&pod), listener));
-            if let Some(before) = pods.insert(cookie, pod) {
-                before.close();
-            }
+    let pod = Rc::new(Pod::new(client));
+    for listener in listeners {
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => drop(tokio::task::spawn_local(accept(Rc::clone(worker), Rc::clone(&pod), listener))),
+            // The listener is closed, so the kernel half leaves the pod's connections alone.
+            Err(error) => tracing::error!(pod = name, %error, "cannot accept connections"),
         }
-        // The listener is closed, so the kernel half leaves the pod's connections alone.
-        Err(error) => tracing::error!(pod = name, %error, "cannot accept connections"),
+    }
+    if let Some(before) = pods.insert(cookie, pod) {
+        before.close();
     }
 }

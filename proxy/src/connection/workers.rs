@@ -49,17 +49,17 @@ impl Workers {
         Ok(Self { threads, log: log_thread })
     }
 
-    /// How many listeners a pod needs.
+    /// How many workers listen.
     pub(crate) fn count(&self) -> usize {
         self.threads.len()
     }
 
-    /// Serves a pod from now on; `listeners` are one per worker, in order, and non-blocking. A pod that was enrolled
+    /// Serves a pod from now on; `listeners` are each worker's, in order, and non-blocking. A pod that was enrolled
     /// before is withdrawn first.
-    pub(crate) fn enrol(&self, client: Arc<Client>, listeners: Vec<TcpListener>) {
-        for ((worker, _), listener) in self.threads.iter().zip(listeners) {
+    pub(crate) fn enrol(&self, client: Arc<Client>, listeners: Vec<Vec<TcpListener>>) {
+        for ((worker, _), listeners) in self.threads.iter().zip(listeners) {
             // A worker that is gone has been reported by its silence.
-            let _ = worker.send(Command::Enrol(Arc::clone(&client), listener));
+            let _ = worker.send(Command::Enrol(Arc::clone(&client), listeners));
         }
     }
 

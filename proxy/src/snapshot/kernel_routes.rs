@@ -1,10 +1,11 @@
 //! What the kernel decides by itself: the routes of every scope on this node that need no bytes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use meshlet_routing::decide::Dialled;
+use meshlet_routing::model::{Family, PodAddresses};
 use meshlet_routing::table::{KernelDestination, KernelPick, KernelRoute, Scope, Table};
 use meshlet_wire::RouteKey;
 
@@ -45,12 +46,21 @@ pub(crate) fn plan(
     tables: &HashMap<Scope, Arc<Table>>,
     numbers: &mut ScopeNumbers,
     ids: &Ids,
-    pods: &[IpAddr],
+    pods: &[PodAddresses],
 ) -> BTreeMap<RouteKey, RoutePlan> {
     let mut wanted = BTreeMap::new();
+    // A client hashes as the address that it speaks from; a place without one of the family is never asked for.
+    let of = |family| -> Vec<IpAddr> {
+        pods.iter().map(|pod| pod.of(family).unwrap_or(Ipv4Addr::UNSPECIFIED.into())).collect()
+    };
+    let (v4, v6) = (of(Family::V4), of(Family::V6));
     for (scope, table) in tables {
         let number = numbers.of(scope);
         for ((address, port), service) in ids.live() {
+            let pods = match Family::of(address) {
+                Family::V4 => &v4,
+                Family::V6 => &v6,
+            };
             if let Ok(route) = table.kernel_route(Dialled { address, port }, pods) {
                 wanted.insert(RouteKey { scope: number, service }, laid_out(route));
             }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use meshlet_routing::decide::Dialled;
 use meshlet_routing::inventory::Change;
-use meshlet_routing::model::{Service, World};
+use meshlet_routing::model::{PodAddresses, Service, World};
 use meshlet_routing::table::{Scope, Table};
 use meshlet_wire::{RouteKey, ServiceKey};
 
@@ -38,7 +38,7 @@ pub(crate) struct Published {
 #[derive(Debug, PartialEq, Eq)]
 struct LaidOut {
     /// Captured pods by their places.
-    pods: Vec<IpAddr>,
+    pods: Vec<PodAddresses>,
     /// [`Ids::changes`] then: a route goes with its id, which may come to mean something else.
     ids: u64,
 }
@@ -97,7 +97,7 @@ impl Published {
     }
 
     /// Lays out what the kernel decides by itself; `pods` are the addresses of captured pods by their places.
-    pub(crate) fn lay_out(&mut self, world: &World, kernel: &mut Kernel, pods: Vec<IpAddr>, now: Instant) {
+    pub(crate) fn lay_out(&mut self, world: &World, kernel: &mut Kernel, pods: Vec<PodAddresses>, now: Instant) {
         if let Some(wanted) = self.routes(pods, now) {
             let refused = kernel.routes.set(&wanted, now);
             self.again = (!refused.is_empty()).then_some(now + AGAIN);
@@ -111,7 +111,7 @@ impl Published {
     }
 
     /// The routes that the kernel is to decide by, unless they are what they were.
-    fn routes(&mut self, pods: Vec<IpAddr>, now: Instant) -> Option<BTreeMap<RouteKey, RoutePlan>> {
+    fn routes(&mut self, pods: Vec<PodAddresses>, now: Instant) -> Option<BTreeMap<RouteKey, RoutePlan>> {
         let wanted = LaidOut { pods, ids: self.ids.changes() };
         if self.laid_out.as_ref() == Some(&wanted) && self.again.is_none_or(|due| now < due) {
             return None;

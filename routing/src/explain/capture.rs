@@ -76,9 +76,7 @@ pub(super) fn judge(
     capture: Capture,
     dialled: Dialled,
 ) -> CaptureShown {
-    let (captured, message) = if dialled.address.is_ipv6() {
-        (false, "IPv6 is not captured yet".to_owned())
-    } else if let Some(why) = capture.meaning(table, dialled) {
+    let (captured, message) = if let Some(why) = capture.meaning(table, dialled) {
         (true, why.to_owned())
     } else {
         let scopes = neighbours(world, client);
@@ -96,6 +94,12 @@ pub(super) fn judge(
     };
     let (address, port) = (dialled.address.to_string(), dialled.port);
     CaptureShown { mode: capture.as_str(), address, port, captured, message }
+}
+
+/// The same of a connection that no rule is asked about.
+pub(super) fn left_alone(capture: Capture, dialled: Dialled, message: String) -> CaptureShown {
+    let (address, port) = (dialled.address.to_string(), dialled.port);
+    CaptureShown { mode: capture.as_str(), address, port, captured: false, message }
 }
 
 fn unmeant(capture: Capture) -> String {

@@ -6,7 +6,7 @@ use crate::balance::mix;
 use crate::decide::{
     Connection, ConnectionDecision, Dialled, SelectedConnection, decide_connection, select_connection,
 };
-use crate::model::{Hostname, Protocol};
+use crate::model::{Family, Hostname, Protocol};
 use crate::table::Table;
 
 /// How the data path reads what a client sends.
@@ -24,7 +24,7 @@ impl<'q> Reading<'q> {
     pub(super) fn new(treatment: Protocol, question: &'q Question<'_>, dialled: Dialled) -> Self {
         // A client puts no address into its ClientHello (RFC 6066, section 3).
         let name = Some(question.host).filter(|host| host.parse::<std::net::IpAddr>().is_err());
-        let connection = |sni| Self::Connection(Connection { dialled, sni, source: question.source() });
+        let connection = |sni| Self::Connection(Connection { dialled, sni, source: question.source(dialled) });
         match (treatment, question.speech) {
             (Protocol::Tcp, _) => connection(None),
             (_, Speech::Tls) => connection(name),
@@ -60,12 +60,13 @@ impl Explanation {
     /// What the data path does with the connection.
     pub(super) fn connected(&mut self, table: &Table, connection: &Connection<'_>, seed: u64) {
         let in_kernel = table.kernel_route(connection.dialled, &[]).is_ok();
+        let family = Family::of(connection.dialled.address);
         self.path = if in_kernel { "kernel" } else { "proxy" };
         if let SelectedConnection::Route(route) = select_connection(table, connection) {
             self.virtual_service = route.rule.virtual_service.as_deref().map(str::to_owned);
             let shown = || RuleShown::new(route.kind.as_str(), &route.rule);
             self.rule = route.rule.virtual_service.is_some().then(shown);
-            self.destinations = destinations(table, route.action.targets.legs());
+            self.destinations = destinations(table, route.action.targets.legs(), family);
         }
         let draw = u32::try_from(mix(seed) >> 32).unwrap_or(0);
         match decide_connection(table, connection, draw) {
@@ -78,7 +79,7 @@ impl Explanation {
                 (self.verdict, self.reason) = ("route", route.reason.as_str());
                 self.pick = match &route.asked {
                     Some(asked) => Some(picked_name(route.cluster, asked)),
-                    None => pick(route.cluster, route.key, seed),
+                    None => pick(route.cluster, route.key, seed, family),
                 };
             }
         }

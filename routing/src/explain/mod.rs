@@ -9,6 +9,7 @@ mod attached;
 mod capture;
 mod cluster;
 mod connection;
+mod families;
 mod heads;
 mod losers;
 mod passed_over;
@@ -41,7 +42,9 @@ use crate::decide::{
     without_port,
 };
 use crate::enrol::{Verdict, enrol};
-use crate::model::{Hostname, LoadBalancer, Namespace, Pod, Protocol, Service, VirtualService, World};
+use crate::model::{
+    Family, Hostname, LoadBalancer, Namespace, Pod, PodAddresses, Protocol, Service, VirtualService, World,
+};
 use crate::table::{Cluster, Leg, Scope, Table, Target, View};
 use connection::Reading;
 
@@ -91,10 +94,10 @@ pub struct Question<'q> {
 }
 
 impl Question<'_> {
-    /// The client's own address, where there is one.
-    fn source(&self) -> Option<IpAddr> {
+    /// The client's own address towards one that it dials, where there is one.
+    fn source(&self, dialled: Dialled) -> Option<IpAddr> {
         match &self.client {
-            Client::Pod(pod) => pod.addresses.first().copied(),
+            Client::Pod(pod) => PodAddresses::new(&pod.addresses).of(Family::of(dialled.address)),
             Client::Imaginary(_) => self.request.source,
         }
     }
@@ -105,7 +108,7 @@ impl Question<'_> {
 pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
     let (mut explanation, scope) = about_client(world, &question.client);
     let path = normalize_path(question.request.path);
-    let request = Request { path: &path, source: question.source(), ..question.request };
+    let request = Request { path: &path, ..question.request };
     explanation.request = Some(RequestShown::new(&request));
     let Some(scope) = scope else {
         explanation.not_used = losers::of_native(world, question.host, &client_namespace(&question.client));
@@ -115,7 +118,7 @@ pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
     let view = View::new(world, &scope);
     let own = view.services().find(|service| named(view.names(service), question.host));
     let concerned = own.map(|service| service.host.clone());
-    let own_address = || question.host.parse().ok().or_else(|| own.and_then(address_of));
+    let own_address = || question.host.parse().ok().or_else(|| own.and_then(|own| address_of(own, &question.client)));
     let address = question.address.or_else(own_address).or_else(|| nowhere(&table, question, &request));
     let Some(address) = address else {
         explanation.passes("UnknownHost", "native");
@@ -124,18 +127,20 @@ pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
         return explanation;
     };
     let dialled = Dialled { address: address.to_canonical(), port: question.port };
+    let request = Request { source: question.source(dialled), ..request };
     let selected = select(&table, dialled, &request);
     let reading = Reading::new(table.treatment(dialled), question, dialled);
     let (host, owner) = match &reading {
         Reading::Connection(connection) => explanation.place_connection(&table, connection),
         Reading::Requests | Reading::Http2 => explanation.place(&selected),
     };
+    if explanation.lacks_family(world, question, dialled) {
+        return explanation;
+    }
     let host = host.or(concerned.as_ref());
     let mut met = Met::new(&table, &reading, dialled);
     let mut capture = capture::judge(world, &question.client, &table, question.capture, dialled);
-    if dialled.address.is_ipv6() {
-        (explanation.verdict, explanation.reason, explanation.path) = ("bypass", "Ipv6NotCaptured", "native");
-    } else if !capture.captured {
+    if !capture.captured {
         // Unruled: the kernel lets it through, and kube-proxy decides.
         explanation.passes(if host.is_some() { "DefaultRoute" } else { "UnknownHost" }, "native");
         if let Some(missed) = capture::missed(&table, &reading, &selected, dialled) {
@@ -204,16 +209,20 @@ fn nowhere(table: &Table, question: &Question<'_>, request: &Request<'_>) -> Opt
     capture::missed(table, &reading, &select(table, dialled, request), dialled).map(|_| dialled.address)
 }
 
-/// The address a client dials by the service's name; both families given, the one that is captured.
-/// What a client's resolver gives: an address of the service, of a pod when it is headless. A service without any may be
-/// anywhere.
-fn address_of(service: &Service) -> Option<IpAddr> {
-    let pods = || service.ports.iter().flat_map(|port| port.endpoints.iter()).map(|endpoint| endpoint.address.ip());
+/// The address a client dials by the service's name, as its resolver gives it: one of the service, of a pod when it is headless,
+/// and of both families the first that the client has an address of. A service without any may be anywhere.
+fn address_of(service: &Service, client: &Client<'_>) -> Option<IpAddr> {
+    let pods = || {
+        let endpoints = service.ports.iter().flat_map(|port| port.endpoints.iter());
+        endpoints.flat_map(|endpoint| [Some(endpoint.address), endpoint.twin]).flatten().map(|address| address.ip())
+    };
     let mut found: Vec<IpAddr> = service.addresses.clone();
     if service.headless() {
         found.extend(pods());
     }
-    let first = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first()).copied();
+    let dialled = |address: IpAddr| Dialled { address, port: 0 };
+    let first = found.iter().find(|address| families::missing(client, dialled(**address)).is_none());
+    let first = first.or_else(|| found.first()).copied();
     first.or_else(|| (!service.headless()).then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
 }
 
@@ -264,13 +273,14 @@ impl Explanation {
     /// What the data path does with the request.
     fn decided(&mut self, table: &Table, dialled: Dialled, request: &Request<'_>, seed: u64, selected: &Selected<'_>) {
         self.path = "proxy";
+        let family = Family::of(dialled.address);
         self.skipped = rules::skipped(selected, request);
         self.virtual_service = owner(selected).map(str::to_owned);
         if let Selected::Route(_, route) = selected {
             self.http_route = route.rule.http_route.as_deref().map(str::to_owned);
             let ruled = route.rule.virtual_service.is_some() || self.http_route.is_some();
             self.rule = ruled.then(|| RuleShown::new("http", &route.rule));
-            self.destinations = destinations(table, route.action.legs());
+            self.destinations = destinations(table, route.action.legs(), family);
             self.policy = PolicyShown::new(route);
         }
         let draw = u32::try_from(mix(seed) >> 32).unwrap_or(0);
@@ -295,7 +305,7 @@ impl Explanation {
                 self.request = Some(heads(&*route.rule.name, &*route.cluster.name).sent(&route));
                 self.pick = match &route.towards {
                     Towards::Name(asked) => Some(picked_name(route.cluster, asked)),
-                    Towards::Endpoint | Towards::Dialled => pick(route.cluster, route.key, seed),
+                    Towards::Endpoint | Towards::Dialled => pick(route.cluster, route.key, seed, family),
                 };
             }
         }
@@ -309,18 +319,18 @@ fn picked_name(cluster: &Cluster, asked: &AskedName) -> Pick {
 }
 
 /// The endpoint that the seed draws.
-fn pick(cluster: &Cluster, key: Option<u64>, seed: u64) -> Option<Pick> {
+fn pick(cluster: &Cluster, key: Option<u64>, seed: u64, family: Family) -> Option<Pick> {
     let picked = Balance::new().pick(cluster, key, mix(seed.wrapping_add(1)), &[])?;
     let endpoint = cluster.endpoints.iter().find(|endpoint| endpoint.address == picked.address);
     Some(Pick {
         subset: cluster.subset.as_deref().map(str::to_owned),
-        endpoint: picked.address.to_string(),
+        endpoint: cluster.towards(picked.address, family).to_string(),
         pod: endpoint.and_then(|endpoint| endpoint.pod.clone()),
         sticky: cluster.load_balancer.hash_key().is_some() && key.is_some(),
     })
 }
 
-fn destinations(table: &Table, legs: &[Leg]) -> Vec<Destination> {
+fn destinations(table: &Table, legs: &[Leg], family: Family) -> Vec<Destination> {
     let total = legs.last().map_or(0, |leg| leg.upper);
     let mut below = 0;
     let shown = |leg: &Leg| {
@@ -338,7 +348,7 @@ fn destinations(table: &Table, legs: &[Leg]) -> Vec<Destination> {
             share: share(own, total),
             cluster: format!("outbound|{}|{}|{}", leg.port, leg.subset.as_deref().unwrap_or_default(), leg.host),
             destination_rule: cluster.and_then(|cluster| cluster.destination_rule.as_deref().map(str::to_owned)),
-            endpoints: cluster.map(|cluster| endpoints(cluster)).unwrap_or_default(),
+            endpoints: cluster.map(|cluster| endpoints(cluster, family)).unwrap_or_default(),
             load_balancer: cluster.map(|cluster| balancer(&cluster.load_balancer)),
             outlier_detection: cluster.and_then(|cluster| OutlierShown::of(cluster)),
             connection_pool: cluster.and_then(|cluster| PoolShown::of(&cluster.connection_pool)),
@@ -359,8 +369,8 @@ fn share(part: u64, total: u64) -> f64 {
     if total == 0 { 0.0 } else { double(part) / double(total) }
 }
 
-fn endpoints(cluster: &Cluster) -> Vec<String> {
-    cluster.endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect()
+fn endpoints(cluster: &Cluster, family: Family) -> Vec<String> {
+    cluster.endpoints.iter().map(|endpoint| endpoint.towards(family).to_string()).collect()
 }
 
 fn balancer(load_balancer: &LoadBalancer) -> LoadBalancerShown {

@@ -168,18 +168,46 @@ fn given_ports_are_captured_then_a_declared_port_is_enough_and_host_decides() {
 }
 
 #[test]
-fn given_an_ipv6_address_then_the_request_is_native_unless_it_is_ipv4_in_disguise() {
+fn given_addresses_of_both_families_then_each_is_explained_as_it_is_dialled() {
+    let both = "
+{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {clusterIPs: ['fd00:96::1', 10.96.0.1], selector: {app: web}, ports: [{name: http, port: 80}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, labels: {app: web}}, status: {podIPs: [{ip: 10.1.0.1}, {ip: 'fd00:1::1'}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: six, namespace: shop, labels: {meshlet.dev/redirect: enabled}}, status: {podIP: 'fd00:1::9'}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: four, namespace: shop, labels: {meshlet.dev/redirect: enabled}}, status: {podIP: 10.1.0.9}}
+";
     let rule = virtual_service("shop", "web", "{hosts: [web], http: [{route: [{destination: {host: web}}]}]}");
-    let answer = |dst: &str| {
-        let mut request = Written { url: "http://web/".into(), method: "GET".into(), headers: Vec::new(), dst: None };
-        request.dst = Some(dst.parse().expect("an address"));
-        let client = Who::Imaginary { namespace: "shop".into(), labels: BTreeMap::new() };
-        let asked = Asked { client, request: Some(request), capture: Capture::Ports, seed: 1, all_rules: false };
-        let answer = asked.answer(&world(&format!("{BASE}{rule}"))).expect("an answer");
-        (answer.verdict, answer.reason, answer.path)
+    let answer = |pod: Option<&str>, url: &str, dst: Option<&str>| {
+        let dst = dst.map(|dst| dst.parse().expect("an address"));
+        let request = Written { url: url.into(), method: "GET".into(), headers: Vec::new(), dst };
+        let client = match pod {
+            Some(pod) => Who::Pod { namespace: "shop".into(), pod: pod.into() },
+            None => Who::Imaginary { namespace: "shop".into(), labels: BTreeMap::new() },
+        };
+        let asked = Asked { client, request: Some(request), capture: Capture::Ruled, seed: 1, all_rules: false };
+        let answer = asked.answer(&world(&format!("{both}{rule}"))).expect("an answer");
+        let endpoint = answer.pick.map(|pick| pick.endpoint).unwrap_or_default();
+        (answer.path, answer.reason, endpoint)
     };
-    assert_eq!(answer("fd00::1"), ("bypass", "Ipv6NotCaptured", "native"));
-    assert_eq!(answer("::ffff:10.96.0.1"), ("route", "VirtualServiceRule", "proxy"));
+    let (v4, v6) = ("10.1.0.1:80", "[fd00:1::1]:80");
+    for (pod, url, dst, expected) in [
+        (None, "http://web/", Some("fd00:96::1"), ("proxy", "VirtualServiceRule", v6)),
+        (None, "http://web/", Some("10.96.0.1"), ("proxy", "VirtualServiceRule", v4)),
+        (None, "http://web/", Some("::ffff:10.96.0.1"), ("proxy", "VirtualServiceRule", v4)),
+        (None, "http://[fd00:96::1]/", None, ("proxy", "VirtualServiceRule", v6)),
+        (None, "http://[fd00:96::1]:80/", None, ("proxy", "VirtualServiceRule", v6)),
+        (None, "http://web/", None, ("proxy", "VirtualServiceRule", v6)),
+        (None, "http://web/", Some("fd00::2"), ("native", "NotAtAnAddress", "")),
+        (Some("six"), "http://web/", None, ("proxy", "VirtualServiceRule", v6)),
+        (Some("four"), "http://web/", None, ("proxy", "VirtualServiceRule", v4)),
+        (Some("six"), "http://web/", Some("10.96.0.1"), ("native", "NoAddressOfFamily", "")),
+        (Some("four"), "http://web/", Some("fd00:96::1"), ("native", "NoAddressOfFamily", "")),
+    ] {
+        let (path, reason, endpoint) = expected;
+        assert_eq!(answer(pod, url, dst), (path, reason, endpoint.to_owned()), "{pod:?} {url} {dst:?}");
+    }
 }
 
 #[test]

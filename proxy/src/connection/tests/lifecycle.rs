@@ -43,7 +43,7 @@ fn given_a_pod_that_is_enrolled_again_then_it_is_served_by_its_new_listeners() {
     let upstream = Upstream::answering(OK);
     let mut node = Node::http(&upstream);
     let listeners = listeners(2);
-    node.capture.set_port(listeners[0].local_addr().expect("an address").port());
+    node.capture.set_port(listeners[0][0].local_addr().expect("an address").port());
     node.workers().enrol(Arc::clone(&node.client), listeners);
     let mut client = node.connect();
     client.send(GET);

@@ -27,8 +27,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use meshlet_routing::decide::Dialled;
 use meshlet_routing::model::{
-    Creation, Endpoint, ExportTo, Hostname, Kind, Labels, ObjectRef, Protocol, Resolution, Service, ServicePort,
-    TrafficDistribution, World,
+    Creation, Endpoint, ExportTo, Hostname, Kind, Labels, ObjectRef, PodAddresses, Protocol, Resolution, Service,
+    ServicePort, TrafficDistribution, World,
 };
 use meshlet_routing::table::{Scope, Table};
 use meshlet_routing::validate::validate;
@@ -214,7 +214,7 @@ impl Node {
         let count = NonZeroUsize::new(2).expect("two");
         let workers = Workers::start(count, beat, AccessLog::Off, resolv_conf).expect("workers");
         let listeners = listeners(count.get());
-        let port = listeners[0].local_addr().expect("an address").port();
+        let port = listeners[0][0].local_addr().expect("an address").port();
         let capture = SocketAddr::from((Ipv4Addr::from(meshlet_wire::id_address(ID)), port));
         let client = client(protocol, dialled, endpoints);
         workers.enrol(Arc::clone(&client), listeners);
@@ -258,7 +258,7 @@ impl Drop for Node {
     }
 }
 
-fn listeners(count: usize) -> Vec<TcpListener> {
+fn listeners(count: usize) -> Vec<Vec<TcpListener>> {
     let mut port = 0;
     (0..count)
         .map(|_| {
@@ -269,7 +269,7 @@ fn listeners(count: usize) -> Vec<TcpListener> {
             socket.listen(128).expect("a listener");
             let listener = TcpListener::from(socket);
             port = listener.local_addr().expect("its address").port();
-            listener
+            vec![listener]
         })
         .collect()
 }
@@ -280,7 +280,7 @@ pub(crate) fn client(protocol: Protocol, dialled: SocketAddr, endpoints: &[Socke
         namespace: "shop".into(),
         pod: "client".into(),
         cookie: COOKIE,
-        address: Ipv4Addr::LOCALHOST,
+        addresses: PodAddresses { v4: Some(Ipv4Addr::LOCALHOST), v6: None },
         netns: Netns::Current,
         table: Arc::new(ArcSwap::from_pointee(table(protocol, dialled, endpoints))),
         services: Arc::new(ArcSwap::from_pointee(services)),
