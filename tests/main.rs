@@ -10,6 +10,7 @@ mod families;
 mod http_effects;
 mod http_proxy;
 mod http_routes;
+mod ids_route;
 mod kernel_routes;
 mod kernel_view;
 mod limits;
