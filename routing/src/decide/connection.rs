@@ -91,8 +91,7 @@ pub fn decide_connection<'t>(table: &'t Table, connection: &Connection<'_>, draw
         Some(Target::Cluster(id)) => table.cluster(id),
     };
     // Where names are not known to come to anything: who dialled a service by its own name has resolved it.
-    let service = table.filter_chains(connection.dialled).and_then(|chains| chains.service.as_ref());
-    let own = service.is_some_and(|(name, ..)| *name == cluster.host);
+    let own = route.service.host == cluster.host;
     if cluster.finding == Finding::Dialled || (cluster.unresolved && own) {
         let tls = cluster.tls.as_ref();
         return ConnectionDecision::Passthrough { reason: Reason::OriginalDestination, tls };

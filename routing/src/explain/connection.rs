@@ -44,17 +44,18 @@ impl Explanation {
         connection: &Connection<'_>,
     ) -> (Option<&'t Hostname>, Option<&'t str>) {
         self.request = None;
-        let service = table.filter_chains(connection.dialled).and_then(|chains| chains.service.as_ref());
-        self.service = service.map(|(host, port, protocol)| ServiceShown {
-            host: host.to_string(),
-            port: *port,
-            protocol: protocol.as_str(),
-        });
-        let owner = match select_connection(table, connection) {
-            SelectedConnection::Route(route) => route.rule.virtual_service.as_deref(),
-            SelectedConnection::Nobody | SelectedConnection::NotHttp | SelectedConnection::Unlisted => None,
+        let (service, owner) = match select_connection(table, connection) {
+            SelectedConnection::Route(route) => (Some(&route.service), route.rule.virtual_service.as_deref()),
+            SelectedConnection::Nobody | SelectedConnection::NotHttp | SelectedConnection::Unlisted => {
+                (table.filter_chains(connection.dialled).and_then(|chains| chains.service.as_ref()), None)
+            }
         };
-        (service.map(|(host, ..)| host), owner)
+        self.service = service.map(|service| ServiceShown {
+            host: service.host.to_string(),
+            port: service.port,
+            protocol: service.protocol.as_str(),
+        });
+        (service.map(|service| &service.host), owner)
     }
 
     /// What the data path does with the connection.

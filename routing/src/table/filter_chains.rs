@@ -18,14 +18,22 @@ use crate::model::{
 /// The routes of one port of a service. A connection meets those of the narrowest subnet that it was dialled in and no
 /// others: there is no way back to a wider one when none of them takes its server name
 /// (envoy source/common/listener_manager/filter_chain_manager_impl.cc, findFilterChainForDestinationIP).
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct FilterChains {
     /// Longest prefix first.
     subnets: Vec<(Subnet, ServerNames)>,
     anywhere: ServerNames,
     ruled: bool,
-    /// Whose address it is.
-    pub(crate) service: Option<(Hostname, u16, Protocol)>,
+    /// Whose address it is; of several that share it the oldest.
+    pub(crate) service: Option<Arc<Owner>>,
+}
+
+/// A service's port.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    pub(crate) host: Hostname,
+    pub(crate) port: u16,
+    pub(crate) protocol: Protocol,
 }
 
 /// One way a connection may go.
@@ -35,6 +43,8 @@ pub(crate) struct ConnectionRoute {
     pub(crate) rule: Arc<RuleRef>,
     pub(crate) action: Arc<ConnectionAction>,
     pub(crate) reason: Reason,
+    /// The service that it is a route of.
+    pub(crate) service: Arc<Owner>,
 }
 
 /// What a route does with its connections.
@@ -65,7 +75,7 @@ impl RuleKind {
 }
 
 /// Routes by the name in the ClientHello: the exact one, else the longest wildcard, else whatever the name is.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct ServerNames {
     exact: HashMap<Box<str>, Arc<ConnectionRoute>>,
     /// Longest first.
@@ -81,6 +91,19 @@ impl ServerNames {
             self.exact.get(name).or_else(by_suffix)
         });
         named.or(self.any.as_ref())
+    }
+
+    /// Adds what another has, as far as it is not claimed.
+    fn join(&mut self, later: &Self) {
+        for (name, route) in &later.exact {
+            self.exact.entry(name.clone()).or_insert_with(|| Arc::clone(route));
+        }
+        for (suffix, route) in &later.suffixes {
+            self.claim(&HostPattern::Suffix((&**suffix).into()), route);
+        }
+        if let Some(route) = &later.any {
+            self.claim(&HostPattern::Any, route);
+        }
     }
 
     /// The first to claim a name keeps it.
@@ -118,6 +141,16 @@ impl FilterChains {
         self.ruled
     }
 
+    /// Adds the chains of a younger service at the same address, but for conditions that are there already
+    /// (istio/istio@86c9f01 pilot/pkg/networking/core/listener.go, mergeTCPFilterChains).
+    pub(super) fn join(&mut self, later: &Self) {
+        self.anywhere.join(&later.anywhere);
+        for (subnet, names) in &later.subnets {
+            self.names(Some(*subnet)).join(names);
+        }
+        self.ruled |= later.ruled;
+    }
+
     fn names(&mut self, subnet: Option<Subnet>) -> &mut ServerNames {
         let Some(subnet) = subnet else { return &mut self.anywhere };
         let place = self.subnets.iter().position(|(known, _)| *known == subnet).unwrap_or_else(|| {
@@ -148,7 +181,9 @@ pub(super) fn of_service(
     service: &Service,
     port: &ServicePort,
 ) -> FilterChains {
-    let mut building = Building { view, clusters, port: port.number, chains: FilterChains::default() };
+    let owner = Arc::new(Owner { host: service.host.clone(), port: port.number, protocol: port.protocol });
+    let service_of_all = Some(Arc::clone(&owner));
+    let mut building = Building { view, clusters, port: port.number, chains: FilterChains::default(), owner };
     let rules: Vec<&VirtualService> = view.claimants(&service.host);
     if port.protocol != Protocol::Tcp {
         rules.iter().for_each(|rule| building.tls(rule));
@@ -160,7 +195,7 @@ pub(super) fn of_service(
     if !complete {
         building.default_route(service, port.protocol);
     }
-    FilterChains { service: Some((service.host.clone(), port.number, port.protocol)), ..building.chains }
+    FilterChains { service: service_of_all, ..building.chains }
 }
 
 impl L4Match {
@@ -178,6 +213,7 @@ struct Building<'b, 'v, 'w> {
     clusters: &'b mut Clusters<'v, 'w>,
     port: u16,
     chains: FilterChains,
+    owner: Arc<Owner>,
 }
 
 impl Building<'_, '_, '_> {
@@ -190,7 +226,7 @@ impl Building<'_, '_, '_> {
                     continue;
                 }
                 let action = action.get_or_insert_with(|| Arc::new(self.action(split)));
-                let route = route(RuleKind::Tls, object, index, Some(entry), action);
+                let route = self.route(RuleKind::Tls, object, index, Some(entry), action);
                 found.sni_hosts.iter().for_each(|name| self.chains.claim(&found.conditions, name, &route));
             }
         }
@@ -217,7 +253,7 @@ impl Building<'_, '_, '_> {
             }
             let action = Arc::new(self.action(split));
             for (entry, conditions) in routes {
-                let route = route(RuleKind::Tcp, object, index, entry, &action);
+                let route = self.route(RuleKind::Tcp, object, index, entry, &action);
                 self.chains.claim(conditions, &HostPattern::Any, &route);
             }
             if complete {
@@ -240,7 +276,8 @@ impl Building<'_, '_, '_> {
             policy: self.clusters.of_connections(&service.host, None),
         });
         let rule = Arc::new(RuleRef::default());
-        let route = Arc::new(ConnectionRoute { kind: RuleKind::Tcp, rule, action, reason });
+        let route =
+            Arc::new(ConnectionRoute { kind: RuleKind::Tcp, rule, action, reason, service: Arc::clone(&self.owner) });
         // Only where no address tells services apart does the server name.
         let name = if service.addresses.is_empty() && protocol == Protocol::Tls {
             HostPattern::literal(service.host.as_str())
@@ -274,16 +311,18 @@ impl Building<'_, '_, '_> {
             Some(_) | None => self.port,
         }
     }
-}
 
-fn route(
-    kind: RuleKind,
-    object: &VirtualService,
-    index: usize,
-    entry: Option<usize>,
-    action: &Arc<ConnectionAction>,
-) -> Arc<ConnectionRoute> {
-    let object = format!("{}/{}", object.object.namespace, object.object.name);
-    let rule = Arc::new(RuleRef { virtual_service: Some(object.into()), index, entry, ..RuleRef::default() });
-    Arc::new(ConnectionRoute { kind, rule, action: Arc::clone(action), reason: Reason::VirtualServiceRule })
+    fn route(
+        &self,
+        kind: RuleKind,
+        object: &VirtualService,
+        index: usize,
+        entry: Option<usize>,
+        action: &Arc<ConnectionAction>,
+    ) -> Arc<ConnectionRoute> {
+        let object = format!("{}/{}", object.object.namespace, object.object.name);
+        let rule = Arc::new(RuleRef { virtual_service: Some(object.into()), index, entry, ..RuleRef::default() });
+        let (action, service) = (Arc::clone(action), Arc::clone(&self.owner));
+        Arc::new(ConnectionRoute { kind, rule, action, reason: Reason::VirtualServiceRule, service })
+    }
 }

@@ -1,5 +1,6 @@
 //! Where a connection arrives: listeners of single addresses, of a port at every address, and the names behind them.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -21,6 +22,17 @@ struct Listener {
     host: Arc<VirtualHost>,
     /// For bytes that are not HTTP; none on ports declared HTTP.
     chains: Option<Arc<FilterChains>>,
+}
+
+impl Listener {
+    /// Takes in a younger service that has the same address and port. Where server names are looked at anyway each name finds
+    /// its own service; on a port declared TCP the server may speak first, so that it stays the oldest one's.
+    fn join(&mut self, later: &Self) {
+        let compatible = self.protocol == Protocol::Tls && matches!(later.protocol, Protocol::Tls | Protocol::Tcp);
+        if let (true, Some(chains), Some(others)) = (compatible, &mut self.chains, &later.chains) {
+            Arc::make_mut(chains).join(others);
+        }
+    }
 }
 
 /// The part of a table that a change of endpoints leaves as it is.
@@ -59,15 +71,14 @@ impl Routes {
         routes
     }
 
-    /// The oldest of several services at one address and port is heard
+    /// The oldest of several services at one address and port is heard, with the server names of the others
     /// (istio/istio@86c9f01 pilot/pkg/networking/core/listener.go, outboundListenerConflict).
     fn listen(&mut self, view: &View<'_>, service: &Service, port: &ServicePort, listener: &Listener) {
         let meant = self.gives_meaning(&view.names(service), port, listener);
-        let listener = || listener.clone();
         let addresses = listened(service, port);
         if addresses.is_empty() && !service.headless() {
             if !port.protocol.is_http() {
-                self.anywhere.entry(port.number).or_insert_with(listener);
+                heard(self.anywhere.entry(port.number), listener);
             }
             if meant {
                 self.ruled_anywhere.insert(port.number);
@@ -79,7 +90,7 @@ impl Routes {
             }
             let own = !(service.headless() && port.protocol.is_http());
             if own {
-                self.addresses.entry(Dialled { address, port: port.number }).or_insert_with(listener);
+                heard(self.addresses.entry(Dialled { address, port: port.number }), listener);
             }
         }
     }
@@ -156,6 +167,13 @@ impl Routes {
             }
             _ => opaque,
         }
+    }
+}
+
+fn heard<K>(place: Entry<'_, K, Listener>, listener: &Listener) {
+    match place {
+        Entry::Vacant(place) => drop(place.insert_entry(listener.clone())),
+        Entry::Occupied(mut place) => place.get_mut().join(listener),
     }
 }
 

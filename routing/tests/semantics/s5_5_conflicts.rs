@@ -6,7 +6,7 @@ use meshlet_routing::decide::Dialled;
 use meshlet_routing::model::Protocol;
 use meshlet_routing::table::Table;
 
-use crate::ask::{get, pod, sent, service, table};
+use crate::ask::{connected, get, pod, sent, service, table};
 
 /// A ServiceEntry so old, with a port and what is needed beside that.
 fn entry(name: &str, age: u8, protocol: &str, spec: &str) -> String {
@@ -25,6 +25,37 @@ fn s5_5_given_two_services_without_address_on_one_port_then_the_oldest_is_heard(
     for (tcp, tls, expected) in [(1, 2, Protocol::Tcp), (2, 1, Protocol::Tls)] {
         let table = table(&(entry("a", tcp, "TCP", "") + &entry("b", tls, "TLS", "")), "shop");
         assert_eq!(treatment(&table, [192, 0, 2, 1]), expected);
+    }
+}
+
+#[test]
+fn s5_5_given_several_tls_services_without_address_on_one_port_then_each_server_name_finds_its_own() {
+    let rule = "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: d, namespace: shop}, \
+         spec: {hosts: [d.example.com, '*.d.example.com'], tls: [{match: [{sniHosts: [d.example.com, '*.d.example.com']}], \
+         route: [{destination: {host: b.example.com}}]}]}}\n";
+    let at = ", addresses: [192.0.2.9]";
+    for (address, dialled) in [("", "192.0.2.1:9000"), (at, "192.0.2.9:9000")] {
+        let own = |name: &str| format!("outbound|9000||{name}.example.com");
+        let all = entry("d", 4, "TLS", address) + &entry("b", 2, "TLS", "") + &entry("c", 3, "TLS", address) + rule;
+        let oldest = entry("a", 1, "TLS", "");
+        let table = table(&(all + &oldest), "shop");
+        let by_rule = own("b");
+        for (name, expected) in [("d.example.com", by_rule.clone()), ("x.d.example.com", by_rule)] {
+            assert_eq!(connected(&table, dialled, Some(name)), expected, "{name} at {dialled}");
+        }
+        // At its own address a service takes every name that is not another's.
+        let c = if address.is_empty() { "c.example.com" } else { "whatever.example.com" };
+        assert_eq!(connected(&table, dialled, Some(c)), own("c"), "{c} at {dialled}");
+        if address.is_empty() {
+            for name in ["a", "b", "c"] {
+                assert_eq!(
+                    connected(&table, dialled, Some(&format!("{name}.example.com"))),
+                    own(name),
+                    "the oldest keeps it"
+                );
+            }
+            assert_eq!(connected(&table, dialled, Some("e.example.com")), "passthrough UnlistedServerName");
+        }
     }
 }
 
