@@ -124,6 +124,8 @@ mod tests {
             uid: None,
             labels: Arc::new(marks(pod_labels)),
             annotations: marks(annotations),
+            outbound: Arc::default(),
+            unused: Arc::default(),
             ports: BTreeMap::new(),
             node: None,
             locality: Arc::default(),

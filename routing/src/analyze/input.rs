@@ -130,6 +130,8 @@ pub(super) fn plain_pod(namespace: &Arc<str>) -> Pod {
         uid: None,
         labels: Arc::default(),
         annotations: Labels::new(),
+        outbound: Arc::default(),
+        unused: Arc::default(),
         ports: std::collections::BTreeMap::new(),
         node: None,
         locality: Arc::default(),

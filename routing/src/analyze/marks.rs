@@ -11,7 +11,7 @@ use super::input::{Input, plain_pod};
 use super::{Findings, code};
 use crate::enrol::{Verdict, enrol};
 use crate::manifest::Manifest;
-use crate::model::{Kind, ObjectRef, Pod};
+use crate::model::{Kind, ObjectRef, Pod, Unused};
 
 pub(super) fn find(input: &Input<'_>, findings: &mut Findings) {
     for kind in [Kind::Namespace, Kind::Pod, Kind::Service, Kind::VirtualService, Kind::DestinationRule] {
@@ -64,16 +64,30 @@ fn of_pod(input: &Input<'_>, pod: &Pod, findings: &mut Findings) {
         enrol(&ordinary, input.namespace(&pod.namespace)).captured
     };
     let verdict = enrol(pod, input.namespace(&pod.namespace));
+    let object = ObjectRef { kind: Kind::Pod, namespace: pod.namespace.clone(), name: pod.name.clone() };
+    for_capture(input, &object, pod, verdict, findings);
     let (path, why) = match verdict.reason {
         "HostNetwork" => ("spec.hostNetwork", "it uses the node's network"),
         "SystemNamespace" => ("metadata.namespace", "its namespace is a system namespace"),
         _ => return,
     };
     if marked(pod) {
-        let object = ObjectRef { kind: Kind::Pod, namespace: pod.namespace.clone(), name: pod.name.clone() };
         let problem = format!("the pod is marked and yet not captured: {why}");
         let remedy = "no rule applies to it as a client; mark it sidecar.istio.io/inject: \"false\" if that is meant";
         findings.add(&code::POD_NOT_CAPTURED, input.place(&object, path), problem, remedy);
+    }
+}
+
+/// Annotations about capture that count as absent. What only a sidecar does is missed by nobody whose pods have one.
+fn for_capture(input: &Input<'_>, object: &ObjectRef, pod: &Pod, verdict: Verdict, findings: &mut Findings) {
+    for annotation in pod.unused.iter() {
+        let path = format!("metadata.annotations.{}", annotation.name);
+        let code = match annotation.why {
+            Unused::Invalid => &code::INVALID_ANNOTATION,
+            Unused::NotHonoured if verdict.captured => &code::NOT_HONOURED,
+            Unused::NotHonoured => continue,
+        };
+        findings.add(code, input.place(object, &path), &annotation.problem, &annotation.remedy);
     }
 }
 

@@ -730,6 +730,20 @@ fn given_annotations_that_are_unknown_misplaced_invalid_or_deprecated_then_they_
         ("networking.istio.io/exportTo: '*'", Some(at("warning MSH0107", "networking.istio.io/exportTo"))),
         ("sidecar.istio.io/inject: 'true'", Some(at("info MSH0135", "sidecar.istio.io/inject"))),
         ("example.com/anything: x", None),
+        ("traffic.sidecar.istio.io/excludeOutboundPorts: '80'", None),
+        (
+            "traffic.sidecar.istio.io/excludeOutboundPorts: http",
+            Some(at("warning MSH0125", "traffic.sidecar.istio.io/excludeOutboundPorts")),
+        ),
+        (
+            "traffic.sidecar.istio.io/includeOutboundIPRanges: 10.0.0.1",
+            Some(at("warning MSH0125", "traffic.sidecar.istio.io/includeOutboundIPRanges")),
+        ),
+        (
+            "traffic.sidecar.istio.io/includeInboundPorts: '*'",
+            Some(at("warning MSH0901", "traffic.sidecar.istio.io/includeInboundPorts")),
+        ),
+        ("traffic.sidecar.istio.io/includeInboundPorts: '*', meshlet.dev/redirect: disabled", None),
     ] {
         let expected: Vec<&str> = expected.as_deref().into_iter().collect();
         check(&pod(annotation), &expected);

@@ -14,6 +14,7 @@ mod locality;
 mod mesh;
 mod nodes;
 mod object;
+mod outbound_capture;
 mod outlier_detection;
 mod pod;
 mod pods;
@@ -27,6 +28,7 @@ mod subnet;
 mod template;
 mod tls_origination;
 mod traffic_policy;
+mod unused_annotation;
 mod virtual_service;
 
 pub use connection_pool::{ConnectionPool, IdleTimeout, TcpKeepalive};
@@ -43,6 +45,7 @@ pub use locality::{Distribute, FailoverLabel, Locality, LocalityPattern, Localit
 pub use mesh::{DefaultExport, MeshConfig, OutboundTraffic};
 pub use nodes::Nodes;
 pub use object::{Creation, ExportTo, Kind, ObjectRef};
+pub use outbound_capture::{Excluded, IncludedRanges, OutboundCapture, RangeVerdict};
 pub use outlier_detection::OutlierDetection;
 pub use pod::{Namespace, Pod, PodAddresses};
 pub use pods::Pods;
@@ -58,6 +61,7 @@ pub use subnet::Subnet;
 pub use template::{Segment, Template, Variable};
 pub use tls_origination::{TlsOrigination, Trust, UpstreamTls};
 pub use traffic_policy::{PolicyDefaults, TrafficPolicy};
+pub use unused_annotation::{Unused, UnusedAnnotation};
 pub use virtual_service::{Destination, Split, VirtualService};
 
 /// Everything known about the mesh at one moment; the order of objects has no meaning.

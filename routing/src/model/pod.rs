@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use super::{Family, Labels, Locality};
+use super::{Family, Labels, Locality, OutboundCapture, UnusedAnnotation};
 
 /// A pod of any node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,10 @@ pub struct Pod {
     pub labels: Arc<Labels>,
     /// `metadata.annotations`.
     pub annotations: BTreeMap<Box<str>, Box<str>>,
+    /// What its annotations keep out of capture.
+    pub outbound: Arc<OutboundCapture>,
+    /// Its annotations about capture that have no effect.
+    pub unused: Arc<[UnusedAnnotation]>,
     /// TCP ports that the containers name, for a service's named `targetPort`.
     pub ports: BTreeMap<Box<str>, u16>,
     /// `spec.nodeName`.

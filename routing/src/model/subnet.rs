@@ -1,7 +1,7 @@
 //! Address ranges.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Addresses of one family that share a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,6 +12,11 @@ pub struct Subnet {
 }
 
 impl Subnet {
+    /// Every IPv4 address.
+    pub const ALL_V4: Self = Self { network: IpAddr::V4(Ipv4Addr::UNSPECIFIED), length: 0 };
+    /// Every IPv6 address.
+    pub const ALL_V6: Self = Self { network: IpAddr::V6(Ipv6Addr::UNSPECIFIED), length: 0 };
+
     /// Reads `10.0.0.0/8`, `fd00::/64`, or one address; `None` when it is neither. Bits behind the prefix are ignored.
     #[must_use]
     pub fn parse(written: &str) -> Option<Self> {
@@ -34,6 +39,18 @@ impl Subnet {
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         masked(address, self.length) == self.network
+    }
+
+    /// Whether every address of `other` is within.
+    #[must_use]
+    pub fn covers(&self, other: Self) -> bool {
+        self.length <= other.length && self.contains(other.network)
+    }
+
+    /// Its lowest address.
+    #[must_use]
+    pub fn network(&self) -> IpAddr {
+        self.network
     }
 
     /// How many bits all its addresses share.
@@ -83,6 +100,21 @@ mod tests {
         }
         for nonsense in ["", "10.0.0/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "::/129", "web", "10.0.0.0/8/9"] {
             assert_eq!(Subnet::parse(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn given_two_subnets_then_the_wider_one_covers_the_other_if_they_share_its_prefix() {
+        for (wider, narrower, covers) in [
+            ("10.0.0.0/8", "10.1.0.0/16", true),
+            ("10.0.0.0/8", "10.0.0.0/8", true),
+            ("10.1.0.0/16", "10.0.0.0/8", false),
+            ("10.0.0.0/8", "11.0.0.0/16", false),
+            ("0.0.0.0/0", "::/0", false),
+            ("::/0", "fd00::/64", true),
+        ] {
+            let [one, other] = [wider, narrower].map(|written| Subnet::parse(written).expect(written));
+            assert_eq!(one.covers(other), covers, "{wider} {narrower}");
         }
     }
 

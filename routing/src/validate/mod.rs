@@ -1,5 +1,6 @@
 //! Manifest → model, one file per kind. Every fault of an object is collected; one bad object never hides the others.
 
+mod capture_annotations;
 mod connection_pool;
 mod consistent_hash;
 mod destination;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::fields::Fields;
-use super::{metadata, topology};
+use super::{capture_annotations, metadata, topology};
 use crate::model::{ObjectRef, Pod};
 
 pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<Pod> {
@@ -14,12 +14,15 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<Pod> {
     let status = fields.object("status");
     let phase = status.as_ref().and_then(|status| status.text("phase"));
     let locality = Arc::new(topology::of_pod(&metadata.labels));
+    let (outbound, unused) = capture_annotations::read(&metadata.annotations);
     Some(Pod {
         namespace: object.namespace.clone(),
         name: object.name.clone(),
         uid: metadata.uid,
         labels: Arc::new(metadata.labels),
         annotations: metadata.annotations,
+        outbound: Arc::new(outbound),
+        unused: unused.into(),
         ports: spec.as_ref().map(named_ports).unwrap_or_default(),
         node: spec.as_ref().and_then(|spec| spec.text("nodeName")).map(Arc::from),
         locality,
