@@ -1,6 +1,6 @@
 //! Addresses of a family that the client has none of.
 
-use super::{Client, Explanation, Question, capture, client_namespace, losers};
+use super::{Client, Explanation, Question, capture, losers};
 use crate::decide::Dialled;
 use crate::model::{Family, PodAddresses, World};
 
@@ -24,7 +24,7 @@ impl Explanation {
         };
         let message = format!("the pod has no {name} address in status.podIPs: what it dials there is left alone");
         self.capture = Some(capture::left_alone(question.capture, dialled, message));
-        self.not_used = losers::of_native(world, question.host, &client_namespace(&question.client));
+        self.not_used = losers::of_native(world, question, losers::Native::Client);
         true
     }
 }

@@ -3,17 +3,29 @@
 use std::collections::BTreeSet;
 
 use super::passed_over::{self, Met};
-use super::{LoserShown, attached, named};
+use super::{LoserShown, Question, attached, client_namespace, named};
 use crate::decide::without_port;
-use crate::model::{DestinationRule, ExportTo, Hostname, ObjectRef, Service, Sidecar, VirtualService, World};
+use crate::model::{DestinationRule, Excluded, ExportTo, Hostname, ObjectRef, Service, Sidecar, VirtualService, World};
 use crate::table::{Undelegated, View};
 
-/// For a client that is not captured: everything that concerns the host.
-pub(super) fn of_native(world: &World, host: &str, namespace: &str) -> Vec<LoserShown> {
-    let Some(host) = concerned(world, host, namespace) else { return Vec::new() };
-    let message = || "the client is not captured: kube-proxy decides".to_owned();
-    let loser =
-        |object: &ObjectRef| LoserShown { object: object.to_string(), reason: "ClientNotCaptured", message: message() };
+/// What keeps a connection out of every rule's reach.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Native {
+    /// Its client is not captured.
+    Client,
+    /// Its client's annotations exclude it.
+    Connection(Excluded),
+}
+
+/// For a connection that no rule ever meets: everything that concerns the host.
+pub(super) fn of_native(world: &World, question: &Question<'_>, native: Native) -> Vec<LoserShown> {
+    let namespace = client_namespace(&question.client);
+    let Some(host) = concerned(world, question.host, &namespace) else { return Vec::new() };
+    let (reason, message) = match native {
+        Native::Client => ("ClientNotCaptured", "the client is not captured: kube-proxy decides".to_owned()),
+        Native::Connection(excluded) => (excluded.as_str(), format!("{excluded}: kube-proxy decides")),
+    };
+    let loser = |object: &ObjectRef| LoserShown { object: object.to_string(), reason, message: message.clone() };
     let virtual_services =
         world.virtual_services.iter().filter(|rule| owns(rule, &host)).map(|rule| loser(&rule.object));
     let policies =

@@ -3,6 +3,7 @@
 //! The verdict is what [`enrol`], [`Table::build`], [`decide`] and [`Balance`] say, the functions that the data path runs;
 //! this module asks them and writes down what they saw. [`losers`] finds what concerns the host and was passed over.
 
+mod annotations;
 mod answer;
 mod asked;
 mod attached;
@@ -33,7 +34,7 @@ pub use policy::{AbortShown, DelayShown, FaultShown, MirrorShown, PolicyShown, R
 pub use url::{Header, Url};
 
 use heads::Heads;
-use losers::Concern;
+use losers::{Concern, Native};
 use passed_over::Met;
 
 use crate::balance::{Balance, mix};
@@ -106,12 +107,18 @@ impl Question<'_> {
 /// Answers a question about a request, or about a connection that carries none.
 #[must_use]
 pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
+    let mut explanation = of_request(world, question);
+    explanation.not_used.extend(annotations::unused(&question.client, explanation.client.captured));
+    explanation
+}
+
+fn of_request(world: &World, question: &Question<'_>) -> Explanation {
     let (mut explanation, scope) = about_client(world, &question.client);
     let path = normalize_path(question.request.path);
     let request = Request { path: &path, ..question.request };
     explanation.request = Some(RequestShown::new(&request));
     let Some(scope) = scope else {
-        explanation.not_used = losers::of_native(world, question.host, &client_namespace(&question.client));
+        explanation.not_used = losers::of_native(world, question, Native::Client);
         return explanation;
     };
     let table = Table::build(world, &scope);
@@ -134,7 +141,7 @@ pub fn explain(world: &World, question: &Question<'_>) -> Explanation {
         Reading::Connection(connection) => explanation.place_connection(&table, connection),
         Reading::Requests | Reading::Http2 => explanation.place(&selected),
     };
-    if explanation.lacks_family(world, question, dialled) {
+    if explanation.lacks_family(world, question, dialled) || explanation.excluded(world, question, dialled) {
         return explanation;
     }
     let host = host.or(concerned.as_ref());
@@ -173,6 +180,7 @@ pub fn about(world: &World, client: &Client<'_>) -> Explanation {
         explanation.verdict = "captured";
         explanation.objects = Some(losers::visible(&View::new(world, &scope)));
     }
+    explanation.not_used = annotations::unused(client, explanation.client.captured);
     explanation
 }
 

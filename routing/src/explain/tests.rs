@@ -1,5 +1,6 @@
 //! What explain adds to the verdict: matches that were skipped, and objects that lost.
 
+mod annotations;
 mod capture;
 mod losers;
 

@@ -14,6 +14,7 @@ macro_rules! fields {
     };
 }
 
+mod capture;
 mod destination_rule;
 mod http_route;
 mod measure;
@@ -78,6 +79,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("1.8", "DestinationRule: `connectionPool`"),
     ("1.9", "DestinationRule: outlier detection, TLS and the rest"),
     ("1.10", "Other objects"),
+    ("capture", "Pod: annotations about capture"),
     ("mesh", "MeshConfig: keys that touch routing"),
     ("gamma", "HTTPRoute with a Service as parent"),
 ];
@@ -87,6 +89,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Field> {
         .iter()
         .chain(destination_rule::FIELDS)
         .chain(others::FIELDS)
+        .chain(capture::FIELDS)
         .chain(mesh_config::FIELDS)
         .chain(http_route::FIELDS)
 }
