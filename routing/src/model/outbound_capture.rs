@@ -93,9 +93,25 @@ impl OutboundCapture {
         written.chain(&[Subnet::ALL_V4, Subnet::ALL_V6]).map(|range| (*range, self.of_range(*range))).collect()
     }
 
+    /// How many ports it names, at most.
+    #[must_use]
+    pub fn port_count(&self) -> usize {
+        self.excluded_ports.len() + self.included_ports.len()
+    }
+
+    /// How many [`Self::ranges`] has, at most.
+    #[must_use]
+    pub fn range_count(&self) -> usize {
+        let included = match &self.included_ranges {
+            IncludedRanges::All => 0,
+            IncludedRanges::Only(ranges) => ranges.len(),
+        };
+        self.excluded_ranges.len() + included + 2
+    }
+
     /// What becomes of the addresses of a range that are in no longer one: every range with such an address covers this one.
     fn of_range(&self, range: Subnet) -> RangeVerdict {
-        let covered = |by: &BTreeSet<Subnet>| by.iter().any(|wider| wider.covers(range));
+        let covered = |by: &BTreeSet<Subnet>| range.widened().any(|wider| by.contains(&wider));
         match &self.included_ranges {
             _ if covered(&self.excluded_ranges) => RangeVerdict::Excluded,
             IncludedRanges::All => RangeVerdict::Included,

@@ -41,10 +41,9 @@ impl Subnet {
         masked(address, self.length) == self.network
     }
 
-    /// Whether every address of `other` is within.
-    #[must_use]
-    pub fn covers(&self, other: Self) -> bool {
-        self.length <= other.length && self.contains(other.network)
+    /// Every range that it is within, itself the last.
+    pub fn widened(self) -> impl Iterator<Item = Self> {
+        (0..=self.length).map(move |length| Self { network: masked(self.network, length), length })
     }
 
     /// Its lowest address.
@@ -104,18 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn given_two_subnets_then_the_wider_one_covers_the_other_if_they_share_its_prefix() {
-        for (wider, narrower, covers) in [
-            ("10.0.0.0/8", "10.1.0.0/16", true),
-            ("10.0.0.0/8", "10.0.0.0/8", true),
-            ("10.1.0.0/16", "10.0.0.0/8", false),
-            ("10.0.0.0/8", "11.0.0.0/16", false),
-            ("0.0.0.0/0", "::/0", false),
-            ("::/0", "fd00::/64", true),
-        ] {
-            let [one, other] = [wider, narrower].map(|written| Subnet::parse(written).expect(written));
-            assert_eq!(one.covers(other), covers, "{wider} {narrower}");
-        }
+    fn given_a_subnet_then_it_is_widened_bit_by_bit_to_all_addresses_of_its_family() {
+        let widened = |written: &str| -> Vec<String> {
+            Subnet::parse(written).expect(written).widened().map(|subnet| subnet.to_string()).collect()
+        };
+        assert_eq!(widened("160.0.0.0/3"), ["0.0.0.0/0", "128.0.0.0/1", "128.0.0.0/2", "160.0.0.0/3"]);
+        assert_eq!(widened("::/0"), [Subnet::ALL_V6.to_string()]);
+        assert_eq!(widened("fd00::1").len(), 129);
     }
 
     proptest::proptest! {

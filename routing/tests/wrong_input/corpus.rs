@@ -55,7 +55,7 @@ status: {phase: Running, podIP: 10.1.0.1, podIPs: [{ip: 10.1.0.1}], conditions: 
 ---
 {apiVersion: v1, kind: Pod, metadata: {name: web-2, namespace: shop, labels: {app: web, version: v2, topology.kubernetes.io/zone: z2}}, status: {podIP: 10.1.0.2}}
 ---
-{apiVersion: v1, kind: Pod, metadata: {name: api, namespace: pay, labels: {app: api}}, status: {podIP: 10.1.0.3}}
+{apiVersion: v1, kind: Pod, metadata: {name: api, namespace: pay, labels: {app: api}, annotations: {traffic.sidecar.istio.io/excludeOutboundIPRanges: '10.9.0.0/16,fd00::/8', traffic.sidecar.istio.io/includeOutboundPorts: '80,443'}}, status: {podIP: 10.1.0.3}}
 ---
 {apiVersion: v1, kind: Pod, metadata: {name: client, namespace: shop, labels: {app: client}}, status: {podIP: 10.1.0.9}}
 ";
