@@ -1,6 +1,7 @@
 //! Node tests: the built daemon against real pods, real eBPF and a real kube-proxy rule set. `cargo xtask test` runs them.
 
 mod addresses;
+mod annotations;
 mod check;
 mod either_family;
 mod enrolment;

@@ -13,6 +13,7 @@
 mod connect;
 mod getpeername;
 mod maps;
+mod outbound;
 mod pick;
 mod sock_ops;
 mod verdict;

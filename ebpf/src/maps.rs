@@ -4,9 +4,10 @@ use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::SkStorage;
 use aya_ebpf::macros::btf_map;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, SockHash};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, SockHash};
 use meshlet_wire::{
-    BEATS, ENDPOINTS, EndpointEntry, PODS, Peer, PodEntry, ROUTES, RouteKey, SERVICES, SLOTS, ServiceKey, Settings,
+    BEATS, ENDPOINTS, EndpointEntry, LISTED_PORTS, LISTED_RANGES, PODS, Peer, PodEntry, PortKey, ROUTES, RangeKey,
+    RouteKey, SERVICES, SLOTS, ServiceKey, Settings,
 };
 
 const NO_PREALLOC: u32 = aya_ebpf::bindings::BPF_F_NO_PREALLOC;
@@ -22,6 +23,15 @@ pub(crate) static IDS: HashMap<u32, ServiceKey> = HashMap::with_max_entries(2 * 
 /// Network-namespace cookie → captured pod.
 #[map(name = "meshlet_pods")]
 pub(crate) static PODS_MAP: HashMap<u64, PodEntry> = HashMap::with_max_entries(PODS, NO_PREALLOC);
+
+/// (list, port) → what pods' annotations say of the port. Written by the daemon before a pod names the list, read on connects
+/// of pods that name one.
+#[map(name = "meshlet_ports")]
+pub(crate) static PORTS: HashMap<PortKey, u32> = HashMap::with_max_entries(LISTED_PORTS, NO_PREALLOC);
+
+/// (list, range of addresses) → the same of the addresses in no longer range. A list has ranges for every address.
+#[map(name = "meshlet_ranges")]
+pub(crate) static RANGES: LpmTrie<RangeKey, u32> = LpmTrie::with_max_entries(LISTED_RANGES, NO_PREALLOC);
 
 /// Network-namespace cookie → the pod's listening socket; an entry vanishes by itself when the socket closes.
 #[map(name = "meshlet_listen")]

@@ -9,9 +9,10 @@ use aya_ebpf::helpers::generated::{
 };
 use aya_ebpf::programs::SockAddrContext;
 use aya_log_ebpf::warn;
-use meshlet_wire::{BEAT_TABLES, BEAT_WORKERS, EndpointEntry, OWN_MARK, Peer, PodEntry, ServiceKey};
+use meshlet_wire::{BEAT_TABLES, BEAT_WORKERS, EndpointEntry, NO_LIST, OWN_MARK, Peer, PodEntry, ServiceKey};
 
 use crate::maps::{BEAT, IDS, LISTEN, PEER, PODS_MAP, SERVICE, SETTINGS};
+use crate::outbound;
 use crate::pick::{Picked, pick};
 
 const TCP: u32 = 6;
@@ -63,7 +64,7 @@ pub(crate) fn decide(ctx: &SockAddrContext, sk: *mut bpf_sock, key: &ServiceKey,
     let Some(&pod) = (unsafe { PODS_MAP.get(cookie) }) else {
         return Verdict::Allow;
     };
-    if native(key, source, &pod) {
+    if native(key, source, &pod) || pod.list != NO_LIST && !outbound::leaves(pod.list, key) {
         return Verdict::Allow;
     }
     if beating(BEAT_TABLES) {

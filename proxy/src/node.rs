@@ -278,6 +278,7 @@ impl Node {
         match self.enrolled.get_mut(uid) {
             Some(known) if known.netns() == netns.inode() && known.addresses == addresses => {
                 known.scope = scope;
+                known.annotate(pod);
                 return Ok(());
             }
             Some(_) => self.release(uid),
@@ -343,15 +344,19 @@ impl Node {
         // A place that is free is nobody's: any address does.
         let pods = (0..end).map(|place| by_place.get(&place).copied().unwrap_or_default()).collect();
         self.published.lay_out(self.source.world(), &mut self.kernel, pods, now);
-        let (mut refused, mut problem) = (BTreeSet::new(), None);
+        let mut refused = Vec::new();
         for pod in self.enrolled.values_mut() {
             let scope = self.published.number(&pod.scope);
-            if let Err(error) = pod.arm(&mut self.kernel, scope) {
-                refused.insert(format!("Pod {}", pod.name));
-                problem = Some(error);
+            if let Err((sort, error)) = pod.arm(&mut self.kernel, scope, now) {
+                refused.push((sort, format!("Pod {}", pod.name), error));
             }
         }
-        self.kernel.refusals.renew(Sort::Pods, refused, problem.as_ref());
+        self.kernel.outbound.sweep(now);
+        for sort in [Sort::Pods, Sort::Ports, Sort::Ranges] {
+            let of_sort = || refused.iter().filter(|(own, ..)| *own == sort);
+            let names = of_sort().map(|(_, name, _)| name.clone()).collect();
+            self.kernel.refusals.renew(sort, names, of_sort().next().map(|(.., error)| error));
+        }
     }
 
     fn attach(&mut self) -> anyhow::Result<()> {
@@ -376,7 +381,7 @@ impl Node {
                 namespace: Arc::clone(&pod.namespace),
                 name: Arc::clone(&pod.name),
                 marked: verdict.captured,
-                captured: pod.uid.as_ref().is_some_and(|uid| self.enrolled.contains_key(uid)),
+                captured: pod.uid.as_ref().is_some_and(|uid| self.enrolled.get(uid).is_some_and(Enrolled::armed)),
                 reason: verdict.reason,
             })
             .collect();

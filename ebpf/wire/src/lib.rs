@@ -98,7 +98,44 @@ pub struct PodEntry {
     pub scope: u32,
     /// Its place in the slots of a route of mode [`MODE_POD`].
     pub place: u32,
+    /// What its annotations keep out of capture: half of [`PortKey`] and [`RangeKey`]; [`NO_LIST`]: nothing.
+    pub list: u32,
 }
+
+/// The list of a pod whose annotations keep nothing out.
+pub const NO_LIST: u32 = 0;
+
+/// A port that a list names, key of the port map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PortKey {
+    /// [`PodEntry::list`].
+    pub list: u32,
+    /// Port, network byte order.
+    pub port: [u8; 2],
+    /// Zero.
+    pub reserved: [u8; 2],
+}
+
+/// A range of addresses that a list names, data of a key of the range map: the bits of `list` belong to every prefix.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RangeKey {
+    /// [`PodEntry::list`].
+    pub list: u32,
+    /// IPv6 or IPv4-mapped address, network byte order.
+    pub address: [u8; 16],
+}
+
+/// Bits of a [`RangeKey`], the prefix length of one address.
+pub const RANGE_BITS: u32 = 160;
+
+/// Of a port or a range: never captured.
+pub const LIST_EXCLUDED: u32 = 1;
+/// Of a port or a range: captured unless the other is excluded.
+pub const LIST_INCLUDED: u32 = 2;
+/// Of a range: captured where the port is included.
+pub const LIST_NOT_INCLUDED: u32 = 3;
 
 /// Which route a pod's connects to a service take, key of the route map.
 #[repr(C)]
@@ -202,6 +239,10 @@ pub const ROUTES: u32 = 65_536;
 pub const SLOTS: u32 = 524_288;
 /// Endpoints that slots name.
 pub const ENDPOINTS: u32 = 65_536;
+/// Ports of all lists.
+pub const LISTED_PORTS: u32 = 65_536;
+/// Ranges of all lists.
+pub const LISTED_RANGES: u32 = 65_536;
 
 /// Cells of the heartbeat map; each holds `CLOCK_MONOTONIC_COARSE` in nanoseconds.
 pub const BEAT_WORKERS: u32 = 0;
@@ -234,12 +275,16 @@ mod tests {
 #[cfg(feature = "user")]
 #[expect(unsafe_code, reason = "aya takes map keys and values as plain bytes")]
 mod user {
-    use super::{EndpointEntry, Peer, PodEntry, RouteKey, ServiceKey, Settings};
+    use super::{EndpointEntry, Peer, PodEntry, PortKey, RangeKey, RouteKey, ServiceKey, Settings};
 
     // SAFETY: byte arrays only, so there is no padding and every bit pattern is a valid value.
     unsafe impl aya::Pod for ServiceKey {}
-    // SAFETY: 24 bytes and two u32 leave no padding, and every bit pattern is a valid value.
+    // SAFETY: 24 bytes and three u32 leave no padding, and every bit pattern is a valid value.
     unsafe impl aya::Pod for PodEntry {}
+    // SAFETY: a u32 before four bytes leaves no padding, and every bit pattern is a valid value.
+    unsafe impl aya::Pod for PortKey {}
+    // SAFETY: a u32 before 16 bytes leaves no padding, and every bit pattern is a valid value.
+    unsafe impl aya::Pod for RangeKey {}
     // SAFETY: two u32 leave no padding, and every bit pattern is a valid value.
     unsafe impl aya::Pod for RouteKey {}
     // SAFETY: byte arrays only, so there is no padding and every bit pattern is a valid value.

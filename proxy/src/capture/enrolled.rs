@@ -2,10 +2,11 @@
 
 use std::net::TcpListener;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use meshlet_routing::model::{Pod, PodAddresses};
+use meshlet_routing::model::{OutboundCapture, Pod, PodAddresses, UnusedAnnotation};
 use meshlet_routing::table::{Scope, Table};
 use meshlet_wire::PodEntry;
 
@@ -13,7 +14,7 @@ use super::departed::Departing;
 use super::listener;
 use super::netns::Netns;
 use crate::connection::{self, Client, Services, Workers};
-use crate::kernel::{Kernel, SockOpsLink};
+use crate::kernel::{Kernel, SockOpsLink, Sort};
 
 /// A captured pod.
 pub(crate) struct Enrolled {
@@ -31,6 +32,10 @@ pub(crate) struct Enrolled {
     port_v6: Option<u16>,
     /// Its place among the pods of the node, for what is hashed by its address.
     pub(crate) place: u32,
+    /// What its annotations keep out of capture.
+    outbound: Arc<OutboundCapture>,
+    /// Its annotations without effect, which its owner has been told of.
+    unused: Arc<[UnusedAnnotation]>,
     /// What the hooks know of it.
     armed: Option<PodEntry>,
     /// Counts its open connections while it lives.
@@ -82,7 +87,7 @@ impl Enrolled {
         });
         workers.enrol(Arc::clone(&client), opened.sockets);
         let name = format!("{}/{}", pod.namespace, pod.name);
-        Ok(Self {
+        let mut enrolled = Self {
             name,
             scope,
             addresses,
@@ -91,16 +96,46 @@ impl Enrolled {
             port: opened.port,
             port_v6: opened.port_v6,
             place,
+            outbound: Arc::default(),
+            unused: Arc::default(),
             armed: None,
             _observer: observer,
             table,
             first,
             client: Arc::downgrade(&client),
-        })
+        };
+        enrolled.annotate(pod);
+        Ok(enrolled)
+    }
+
+    /// Follows the pod's annotations; its owner is told once of each that has no effect.
+    pub(crate) fn annotate(&mut self, pod: &Pod) {
+        self.outbound = Arc::clone(&pod.outbound);
+        for annotation in pod.unused.iter().filter(|annotation| !self.unused.contains(annotation)) {
+            tracing::warn!(pod = %self.name, "{annotation}");
+        }
+        self.unused = Arc::clone(&pod.unused);
+    }
+
+    /// Whether the hooks redirect to it.
+    pub(crate) fn armed(&self) -> bool {
+        self.armed.is_some()
     }
 
     /// Lets the hooks redirect to it, and tells them by which rules.
-    pub(crate) fn arm(&mut self, kernel: &mut Kernel, scope: u32) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When they cannot be told, with what there is no room for: it is native then.
+    pub(crate) fn arm(&mut self, kernel: &mut Kernel, scope: u32, now: Instant) -> Result<(), (Sort, anyhow::Error)> {
+        let armed = self.try_arm(kernel, scope, now);
+        if armed.is_err() && self.armed.take().is_some() {
+            kernel.maps.withdraw(self.cookie);
+        }
+        armed
+    }
+
+    fn try_arm(&mut self, kernel: &mut Kernel, scope: u32, now: Instant) -> Result<(), (Sort, anyhow::Error)> {
+        let list = kernel.outbound.list(&self.outbound, now)?;
         let own = &self.addresses;
         let entry = PodEntry {
             address_v6: own.v6.map_or([0; 16], |v6| v6.octets()),
@@ -110,9 +145,10 @@ impl Enrolled {
             port_v6: self.port_v6.unwrap_or(0).to_be_bytes(),
             scope,
             place: self.place,
+            list,
         };
         if self.armed != Some(entry) {
-            kernel.maps.enrol(self.cookie, entry, &self.first)?;
+            kernel.maps.enrol(self.cookie, entry, &self.first).map_err(|error| (Sort::Pods, error))?;
             self.armed = Some(entry);
             tracing::info!(pod = %self.name, ipv4 = own.v4.is_some(), ipv6 = self.port_v6.is_some(), "captured");
         }

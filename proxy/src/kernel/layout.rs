@@ -145,7 +145,7 @@ impl Layout {
             Sort::Routes => self.cells.used(),
             Sort::Slots => self.regions.used(),
             Sort::Endpoints => self.addresses.used(),
-            Sort::Services | Sort::Pods => 0,
+            Sort::Services | Sort::Pods | Sort::Ports | Sort::Ranges => 0,
         }
     }
 

@@ -17,6 +17,7 @@ use meshlet_wire::{Settings, VERSION};
 
 use super::beat::Heartbeat;
 use super::maps::Maps;
+use super::outbound::Outbound;
 use super::refusals::Refusals;
 use super::routes::Routes;
 use super::sizes::Sizes;
@@ -51,6 +52,8 @@ pub(crate) struct Kernel {
     pub(super) ebpf: Ebpf,
     /// The maps.
     pub(crate) maps: Maps,
+    /// What annotations keep out of capture.
+    pub(crate) outbound: Outbound,
     /// What the kernel decides by itself.
     pub(crate) routes: Routes,
     /// What there was no room for.
@@ -91,10 +94,11 @@ impl Kernel {
             Arc::new(Heartbeat::map(data.fd().as_fd(), workers)?)
         };
         let maps = Maps::take(&mut ebpf, settings)?;
+        let outbound = Outbound::take(&mut ebpf, &sizes)?;
         let routes = Routes::take(&mut ebpf, &sizes)?;
         let logger =
             log.then(|| EbpfLogger::init(&mut ebpf)).transpose().context("opening the kernel programs' log")?;
-        Ok(Self { ebpf, maps, routes, refusals: Refusals::new(sizes.clone()), sizes, beat, logger })
+        Ok(Self { ebpf, maps, outbound, routes, refusals: Refusals::new(sizes.clone()), sizes, beat, logger })
     }
 
     /// Counts the open connections of what the kernel picks for one pod, below its cgroup, until the link is dropped.

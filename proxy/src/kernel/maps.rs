@@ -112,6 +112,6 @@ impl Maps {
 /// Failed insertions after which a map is taken for full: what is refused is tried in every round.
 const TRIES: usize = 16;
 
-fn take(ebpf: &mut Ebpf, name: &str) -> anyhow::Result<aya::maps::Map> {
+pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> anyhow::Result<aya::maps::Map> {
     ebpf.take_map(name).ok_or_else(|| anyhow!("the kernel object has no map {name}"))
 }

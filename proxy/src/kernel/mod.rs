@@ -1,6 +1,7 @@
 //! All use of aya: the object is loaded ([`load`]), attached by pinned links ([`links`]), and fed through typed maps
-//! ([`maps`]); [`routes`] has what the kernel decides by itself, laid out ([`layout`], [`cells`]) in shared memory ([`words`]); [`sizes`] says how
-//! much there may be of everything and [`refusals`] what there was no room for; [`beat`] keeps it armed, [`preflight`] says beforehand what is missing, [`sys`] holds what aya lacks.
+//! ([`maps`]); [`outbound`] holds what annotations keep out of capture; [`routes`] has what the kernel decides by itself, laid out ([`layout`], [`cells`])
+//! in shared memory ([`words`]); [`sizes`] says how much there may be of everything and [`refusals`] what there was no room for; [`beat`] keeps it armed,
+//! [`preflight`] says beforehand what is missing, [`sys`] holds what aya lacks.
 
 mod beat;
 mod cells;
@@ -8,6 +9,7 @@ mod layout;
 mod links;
 mod load;
 mod maps;
+mod outbound;
 mod preflight;
 mod refusals;
 mod routes;

@@ -33,8 +33,9 @@ impl Refusals {
                 map,
                 objects = listed(&fresh),
                 error,
-                "no room: {}; remove some rules, or start with --map-size {}=N (now {})",
+                "no room: {}; {}, or start with --map-size {}=N (now {})",
                 consequence(sort),
+                remedy(sort),
                 sort.word(),
                 self.sizes.of(sort)
             );
@@ -57,6 +58,16 @@ fn consequence(sort: Sort) -> &'static str {
         Sort::Services => "these services stay native, those before them stay captured",
         Sort::Pods => "these pods stay native, those before them stay captured",
         Sort::Routes | Sort::Slots | Sort::Endpoints => "the proxy decides these routes, the kernel those before them",
+        Sort::Ports | Sort::Ranges => {
+            "these pods stay native, since what their annotations exclude must not be captured"
+        }
+    }
+}
+
+fn remedy(sort: Sort) -> &'static str {
+    match sort {
+        Sort::Ports | Sort::Ranges => "name fewer in the pods' annotations",
+        Sort::Services | Sort::Pods | Sort::Routes | Sort::Slots | Sort::Endpoints => "remove some rules",
     }
 }
 

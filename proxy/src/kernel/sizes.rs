@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::ValueEnum as _;
-use meshlet_wire::{ENDPOINTS, ID_MASK, PODS, ROUTES, SERVICES, SLOTS};
+use meshlet_wire::{ENDPOINTS, ID_MASK, LISTED_PORTS, LISTED_RANGES, PODS, ROUTES, SERVICES, SLOTS};
 
 /// The map whose entries outlive what they are for.
 const IDS: &str = "meshlet_ids";
@@ -21,10 +21,15 @@ pub(crate) enum Sort {
     Slots,
     /// Endpoints that slots name.
     Endpoints,
+    /// Ports that pods' annotations name.
+    Ports,
+    /// Ranges of addresses that they name.
+    Ranges,
 }
 
 impl Sort {
-    pub(super) const ALL: [Self; 5] = [Self::Services, Self::Pods, Self::Routes, Self::Slots, Self::Endpoints];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Services, Self::Pods, Self::Routes, Self::Slots, Self::Endpoints, Self::Ports, Self::Ranges];
 
     /// Its maps; the first is the one that is told about.
     pub(super) fn maps(self) -> &'static [&'static str] {
@@ -34,6 +39,8 @@ impl Sort {
             Self::Routes => &["meshlet_routes", "meshlet_l4", "meshlet_turns"],
             Self::Slots => &["meshlet_slots"],
             Self::Endpoints => &["meshlet_ends", "meshlet_open"],
+            Self::Ports => &["meshlet_ports"],
+            Self::Ranges => &["meshlet_ranges"],
         }
     }
 
@@ -45,6 +52,8 @@ impl Sort {
             Self::Routes => "routes",
             Self::Slots => "slots",
             Self::Endpoints => "endpoints",
+            Self::Ports => "ports",
+            Self::Ranges => "ranges",
         }
     }
 
@@ -55,6 +64,8 @@ impl Sort {
             Self::Routes => ROUTES,
             Self::Slots => SLOTS,
             Self::Endpoints => ENDPOINTS,
+            Self::Ports => LISTED_PORTS,
+            Self::Ranges => LISTED_RANGES,
         }
     }
 
@@ -62,7 +73,7 @@ impl Sort {
     fn most(self) -> u32 {
         match self {
             Self::Services => ID_MASK / 2,
-            Self::Pods | Self::Routes | Self::Slots | Self::Endpoints => 1 << 24,
+            Self::Pods | Self::Routes | Self::Slots | Self::Endpoints | Self::Ports | Self::Ranges => 1 << 24,
         }
     }
 }

@@ -21,6 +21,7 @@ impl Kernel {
     pub(crate) fn usage(&self) -> Vec<MapUsage> {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let (maps, routes) = (self.maps.counts(), &self.routes);
+        let (ports, ranges) = self.outbound.counts();
         [
             (Sort::Services, "meshlet_service", count(maps.services)),
             (Sort::Services, "meshlet_ids", count(maps.ids)),
@@ -28,6 +29,8 @@ impl Kernel {
             (Sort::Routes, "meshlet_routes", routes.used(Sort::Routes).into()),
             (Sort::Slots, "meshlet_slots", routes.used(Sort::Slots).into()),
             (Sort::Endpoints, "meshlet_ends", routes.used(Sort::Endpoints).into()),
+            (Sort::Ports, "meshlet_ports", count(ports)),
+            (Sort::Ranges, "meshlet_ranges", count(ranges)),
         ]
         .map(|(sort, map, entries)| MapUsage {
             map,
