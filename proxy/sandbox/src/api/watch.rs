@@ -35,7 +35,8 @@ pub(crate) fn watch(
         cursor = initial(shared, of, query, view, to)?;
     }
     loop {
-        let news = news(shared, of, query, view, cursor);
+        let longest = LOOK.min(end.saturating_duration_since(Instant::now()));
+        let news = news(shared, of, query, view, cursor, longest);
         for line in &news.lines {
             write_chunk(to, line.as_bytes())?;
         }
@@ -83,11 +84,11 @@ fn initial(shared: &Shared, of: &Objects, query: &Query, view: &View, to: &mut i
     Ok(version)
 }
 
-/// Waits a little for events after a version.
-fn news(shared: &Shared, of: &Objects, query: &Query, view: &View, cursor: u64) -> News {
+/// Waits, but not for long, for events after a version.
+fn news(shared: &Shared, of: &Objects, query: &Query, view: &View, cursor: u64, longest: Duration) -> News {
     let mut state = shared.lock();
-    if state.store.version() == cursor && !state.down {
-        state = shared.wait(state, LOOK);
+    if state.store.version() == cursor && !state.down && !longest.is_zero() {
+        state = shared.wait(state, longest);
     }
     let stopped = state.down || !state.served.serves(of.resource, &of.version);
     let (lines, reached) = match state.store.since(cursor) {
