@@ -1,5 +1,6 @@
 //! How the API server is reached, as kubectl would: the one place where a client is made.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -45,5 +46,11 @@ impl ClusterArgs {
 /// A client; to be made in the runtime that it is used in. Who asks repeats what fails, at a pace of his own.
 pub(crate) fn client(mut config: Config) -> anyhow::Result<Client> {
     config.default_retry = false;
+    // HTTPS_PROXY is for https, and as with kubectl never for this machine itself.
+    let host = config.cluster_url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let here = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    if here || config.cluster_url.scheme_str() == Some("http") {
+        config.proxy_url = None;
+    }
     Client::try_from(config).context("preparing the connection to the API server")
 }

@@ -1,5 +1,6 @@
 //! The watches against the API double, through the real client.
 
+mod real;
 mod troubles;
 mod wrong;
 
