@@ -3,6 +3,7 @@
 mod addresses;
 mod annotations;
 mod check;
+mod cluster;
 mod either_family;
 mod enrolment;
 mod explain;

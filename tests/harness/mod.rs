@@ -7,7 +7,7 @@ mod wait;
 mod way;
 
 pub use explain::explain;
-pub use node::{Node, SERVICE_PORT, binary, daemon_command, mesh_rule, sandbox};
+pub use node::{Node, SERVICE_PORT, binary, cluster, daemon_command, mesh_rule, sandbox};
 pub use shares::{Shares, assert_share, many};
 pub use wait::wait_for;
 pub use way::{FAMILIES, Way};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use meshlet_sandbox::{
-    Agent, Answer, Client, Daemon, Families, HttpCall, Layout, PodName, PodSpec, Sandbox, ServiceSpec,
+    Agent, Answer, ApiServer, Client, Daemon, Families, HttpCall, Layout, PodName, PodSpec, Sandbox, ServiceSpec,
 };
 
 /// The port clients dial; the pods listen on 80.
@@ -24,16 +24,26 @@ pub fn binary() -> PathBuf {
 /// An empty node.
 #[must_use]
 pub fn sandbox(layout: Layout) -> Sandbox {
+    Sandbox::new(layout, agent()).expect("a sandbox")
+}
+
+/// An empty node of a cluster.
+#[must_use]
+pub fn cluster() -> Sandbox {
+    Sandbox::in_cluster(Layout::Systemd, agent()).expect("a sandbox")
+}
+
+fn agent() -> Agent {
     let agent =
         std::env::var_os("MESHLET_AGENT").expect("MESHLET_AGENT names the built agent: run `cargo xtask test --node`");
-    Sandbox::new(layout, Agent::program(agent.as_ref())).expect("a sandbox")
+    Agent::program(agent.as_ref())
 }
 
 /// `meshlet run` on a sandbox, not started, with these flags and a free port for every listener.
 #[must_use]
 pub fn daemon_command(sandbox: &Sandbox, flags: &[&str]) -> Command {
     let mut command = Command::new(binary());
-    command.arg("run").arg("-f").arg(sandbox.manifests());
+    command.arg("run").args(sandbox.source());
     command.arg("--bpffs").arg(sandbox.bpffs()).args(flags);
     let root = sandbox.cgroup_root();
     let root = root.to_str().expect("an ASCII path");
@@ -80,17 +90,22 @@ impl Node {
     /// With another layout or further flags.
     #[must_use]
     pub fn with(layout: Layout, flags: &[&str]) -> Self {
-        Self::built(layout, Families::V4, flags)
+        Self::built(sandbox(layout), Families::V4, flags)
     }
 
     /// With pods and a service of these IP families.
     #[must_use]
     pub fn of(families: Families) -> Self {
-        Self::built(Layout::Systemd, families, &[])
+        Self::built(sandbox(Layout::Systemd), families, &[])
     }
 
-    fn built(layout: Layout, families: Families, flags: &[&str]) -> Self {
-        let mut sandbox = sandbox(layout);
+    /// The same node, whose objects are those of a cluster: the daemon reads them from the API.
+    #[must_use]
+    pub fn in_cluster() -> Self {
+        Self::built(cluster(), Families::V4, &[])
+    }
+
+    fn built(mut sandbox: Sandbox, families: Families, flags: &[&str]) -> Self {
         sandbox.namespace(NAMESPACE, &[]).expect("a namespace");
         for version in ["v1", "v2"] {
             for letter in ["a", "b", "c"] {
@@ -132,6 +147,26 @@ impl Node {
     pub fn apply(&mut self, yaml: &str) {
         self.sandbox.apply("rule.yaml", yaml).expect("the manifest written");
         self.settle();
+    }
+
+    /// The API server of a node in a cluster.
+    #[must_use]
+    pub fn api(&self) -> &ApiServer {
+        self.sandbox.api().expect("a node in a cluster")
+    }
+
+    /// The same, to be taken down.
+    pub fn api_mut(&mut self) -> &mut ApiServer {
+        self.sandbox.api_mut().expect("a node in a cluster")
+    }
+
+    /// The daemon's memory in KiB, by its name in `/proc/PID/status`: `VmRSS` now, `VmHWM` at its most.
+    #[must_use]
+    pub fn memory(&self, field: &str) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.daemon.pid())).expect("the daemon's status");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a field of /proc/PID/status");
+        line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().expect("a number of KiB")
     }
 
     /// Kills the daemon (SIGKILL) and starts another with `flags`.
