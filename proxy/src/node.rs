@@ -388,7 +388,7 @@ impl Node {
         let services = self.published.captured();
         let (inputs, watches) = (self.source.inputs(), self.source.watches());
         if changed {
-            tracing::info!(generation = self.generation, services, "in force");
+            self.source.announce(self.generation, services);
         }
         self.status.maps.store(Arc::new(self.kernel.usage()));
         self.status.config.store(Arc::new(Config { generation: self.generation, inputs, watches, pods, services }));

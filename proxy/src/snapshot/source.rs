@@ -88,6 +88,15 @@ impl Source {
         }
     }
 
+    /// Tells the log that another world is in force.
+    pub(crate) fn announce(&self, generation: u64, services: usize) {
+        match self {
+            Self::Files(_) => tracing::info!(generation, services, "in force"),
+            // A large cluster is another one many times a second.
+            Self::Cluster(_) => tracing::debug!(generation, services, "in force"),
+        }
+    }
+
     /// Whether a pod is one of this node's. In files one that names no node is here; in a cluster it is not placed yet.
     pub(crate) fn is_here(&self, pod: &Pod, node: &str) -> bool {
         match (self, pod.node.as_deref()) {
