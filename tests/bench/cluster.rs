@@ -45,12 +45,14 @@ fn main() -> anyhow::Result<()> {
     node.settle();
     println!("all listed again: {} MiB resident, {} MiB at most", mib(node.memory("VmRSS")), mib(node.memory("VmHWM")));
 
+    let before = processor_time(&node)?;
     let mut taken = Vec::new();
     for round in 0..11 {
         taken.push(follow(&node, if round % 2 == 0 { "v2" } else { "v1" })?);
     }
     taken.sort();
     println!("a rule, from the write to the first answer by it: median {:?}, longest {:?}", taken[5], taken[10]);
+    println!("processor time for each: {:.0} ms", (processor_time(&node)? - before) * 1000.0 / 11.0);
     Ok(())
 }
 
