@@ -107,6 +107,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::model::Workload;
 
     fn marks(pairs: &[(&str, &str)]) -> Labels {
         pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
@@ -126,6 +127,7 @@ mod tests {
             annotations: marks(annotations),
             outbound: Arc::default(),
             unused: Arc::default(),
+            workload: Workload::of_itself("shop".into(), "client".into()).into(),
             ports: BTreeMap::new(),
             node: None,
             locality: Arc::default(),

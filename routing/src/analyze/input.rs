@@ -7,7 +7,7 @@ use super::{Findings, Place, code};
 use crate::enrol::enrol;
 use crate::fault::Source;
 use crate::manifest::{self, Manifest, Parsed, Unread};
-use crate::model::{Hostname, Kind, Labels, MeshConfig, Namespace, ObjectRef, Pod, Service, World};
+use crate::model::{Hostname, Kind, Labels, MeshConfig, Namespace, ObjectRef, Pod, Service, Workload, World};
 use crate::validate::{Validated, validate};
 
 /// What the texts say, object by object.
@@ -132,6 +132,7 @@ pub(super) fn plain_pod(namespace: &Arc<str>) -> Pod {
         annotations: Labels::new(),
         outbound: Arc::default(),
         unused: Arc::default(),
+        workload: Workload::of_itself(Arc::clone(namespace), "plain".into()).into(),
         ports: std::collections::BTreeMap::new(),
         node: None,
         locality: Arc::default(),

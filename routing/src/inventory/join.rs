@@ -132,6 +132,7 @@ pub(super) fn of_pod(pod: &Pod, address: SocketAddr, world: &World) -> Endpoint 
         labels: Arc::clone(&pod.labels),
         ready: pod.ready,
         pod: Some(format!("{}/{}", pod.namespace, pod.name).into()),
+        workload: Some(Arc::clone(&pod.workload)),
         locality: world.nodes.of_pod(pod),
         node: pod.node.clone(),
         ..Endpoint::new(address)

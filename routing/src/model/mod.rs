@@ -30,6 +30,7 @@ mod tls_origination;
 mod traffic_policy;
 mod unused_annotation;
 mod virtual_service;
+mod workload;
 
 pub use connection_pool::{ConnectionPool, IdleTimeout, TcpKeepalive};
 pub use cors::CorsPolicy;
@@ -63,6 +64,7 @@ pub use tls_origination::{TlsOrigination, Trust, UpstreamTls};
 pub use traffic_policy::{PolicyDefaults, TrafficPolicy};
 pub use unused_annotation::{Unused, UnusedAnnotation};
 pub use virtual_service::{Destination, Split, VirtualService};
+pub use workload::Workload;
 
 /// Everything known about the mesh at one moment; the order of objects has no meaning.
 #[derive(Debug, Clone, Default)]

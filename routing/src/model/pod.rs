@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use super::{Family, Labels, Locality, OutboundCapture, UnusedAnnotation};
+use super::{Family, Labels, Locality, OutboundCapture, UnusedAnnotation, Workload};
 
 /// A pod of any node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Pod {
     pub outbound: Arc<OutboundCapture>,
     /// Its annotations about capture that have no effect.
     pub unused: Arc<[UnusedAnnotation]>,
+    /// Whose pod it is.
+    pub workload: Arc<Workload>,
     /// TCP ports that the containers name, for a service's named `targetPort`.
     pub ports: BTreeMap<Box<str>, u16>,
     /// `spec.nodeName`.

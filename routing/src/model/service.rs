@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::{Creation, ExportTo, FailoverLabel, Family, Hostname, Kind, Locality, LocalitySetting, ObjectRef};
+use super::{
+    Creation, ExportTo, FailoverLabel, Family, Hostname, Kind, Locality, LocalitySetting, ObjectRef, Workload,
+};
 
 /// Labels of a pod, an endpoint or a namespace.
 pub type Labels = BTreeMap<Box<str>, Box<str>>;
@@ -154,6 +156,8 @@ pub struct Endpoint {
     pub ready: bool,
     /// `namespace/name` of the pod, where known.
     pub pod: Option<Arc<str>>,
+    /// Whose pod it is, where known.
+    pub workload: Option<Arc<Workload>>,
     /// Where it runs, as far as known.
     pub locality: Arc<Locality>,
     /// The node it runs on, where known.
@@ -172,6 +176,7 @@ impl Endpoint {
             labels: Arc::default(),
             ready: true,
             pod: None,
+            workload: None,
             locality: Arc::default(),
             node: None,
             weight: NonZeroU32::MIN,

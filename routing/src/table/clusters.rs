@@ -119,6 +119,21 @@ impl Cluster {
         found.map_or(address, |endpoint| endpoint.address)
     }
 
+    /// The Service or ServiceEntry behind it.
+    #[must_use]
+    pub fn service(&self) -> &ObjectRef {
+        &self.service
+    }
+
+    /// The ready endpoint that is reached at an address.
+    #[must_use]
+    pub fn endpoint(&self, address: SocketAddr) -> Option<&Endpoint> {
+        match self.endpoints.binary_search_by_key(&address, |endpoint| endpoint.address) {
+            Ok(place) => self.endpoints.get(place),
+            Err(_) => self.endpoints.iter().find(|endpoint| endpoint.twin == Some(address)),
+        }
+    }
+
     /// Whether no endpoint takes part in it that is ready.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Cluster, Finding, Leg, Table, Target};
+use super::{Cluster, ClusterId, Finding, Leg, Table, Target};
 use crate::balance::Balance;
 use crate::decide::{Connection, Dialled, SelectedConnection, select_connection};
 use crate::hash_key;
@@ -22,6 +22,8 @@ pub struct KernelRoute {
 /// One destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelDestination {
+    /// The cluster that the endpoints are of; `None` when there is no such cluster.
+    pub cluster: Option<ClusterId>,
     /// How a slot is picked.
     pub pick: KernelPick,
     /// The endpoint of each slot; none at all: connections to this destination are refused.
@@ -134,7 +136,7 @@ impl Table {
     ) -> Result<KernelDestination, NeedsProxy> {
         let Target::Cluster(id) = leg.target else {
             // No such cluster: the connection is closed.
-            return Ok(KernelDestination { pick: KernelPick::Random, slots: Vec::new() });
+            return Ok(KernelDestination { cluster: None, pick: KernelPick::Random, slots: Vec::new() });
         };
         let cluster = self.cluster(id);
         plain(cluster)?;
@@ -144,7 +146,7 @@ impl Table {
         if cluster.endpoints.iter().any(|endpoint| endpoint.of_family(family).is_none()) {
             return Err(NeedsProxy::Address);
         }
-        match (&cluster.load_balancer, keys) {
+        let (pick, slots) = match (&cluster.load_balancer, keys) {
             (LoadBalancer::RingHash { .. } | LoadBalancer::Maglev { .. }, Some(pods)) => {
                 // The same function that hashes for the proxy; a place without an endpoint leaves none at all.
                 let own = |pod: &IpAddr| Balance::new().pick(cluster, Some(hash_key::of_source(*pod)), 0, &[]);
@@ -152,16 +154,17 @@ impl Table {
                     .iter()
                     .map_while(|pod| own(pod).map(|picked| cluster.towards(picked.address, family)))
                     .collect();
-                Ok(KernelDestination { pick: KernelPick::Pod, slots })
+                (KernelPick::Pod, slots)
             }
-            (LoadBalancer::RoundRobin, _) => unweighted(cluster, KernelPick::Turn, family),
-            (LoadBalancer::LeastRequest, _) => unweighted(cluster, KernelPick::Least, family),
+            (LoadBalancer::RoundRobin, _) => (KernelPick::Turn, unweighted(cluster, family)?),
+            (LoadBalancer::LeastRequest, _) => (KernelPick::Least, unweighted(cluster, family)?),
             // Without anything to hash any endpoint will do.
             (LoadBalancer::Random | LoadBalancer::RingHash { .. } | LoadBalancer::Maglev { .. }, _) => {
-                weighted(cluster, family)
+                (KernelPick::Random, weighted(cluster, family)?)
             }
-            (LoadBalancer::Passthrough, _) => Err(NeedsProxy::Address),
-        }
+            (LoadBalancer::Passthrough, _) => return Err(NeedsProxy::Address),
+        };
+        Ok(KernelDestination { cluster: Some(id), pick, slots })
     }
 }
 
@@ -197,15 +200,15 @@ fn plain(cluster: &Cluster) -> Result<(), NeedsProxy> {
     if cluster.layout.groups() > 1 { Err(NeedsProxy::Locality) } else { Ok(()) }
 }
 
-fn unweighted(cluster: &Cluster, pick: KernelPick, family: Family) -> Result<KernelDestination, NeedsProxy> {
+fn unweighted(cluster: &Cluster, family: Family) -> Result<Vec<SocketAddr>, NeedsProxy> {
     let weights = cluster.endpoints.iter().map(|endpoint| endpoint.weight);
     if weights.clone().min() != weights.max() {
         return Err(NeedsProxy::Weights);
     }
-    Ok(KernelDestination { pick, slots: cluster.endpoints.iter().map(|endpoint| endpoint.towards(family)).collect() })
+    Ok(cluster.endpoints.iter().map(|endpoint| endpoint.towards(family)).collect())
 }
 
-fn weighted(cluster: &Cluster, family: Family) -> Result<KernelDestination, NeedsProxy> {
+fn weighted(cluster: &Cluster, family: Family) -> Result<Vec<SocketAddr>, NeedsProxy> {
     let weights: Vec<u64> = cluster.endpoints.iter().map(|endpoint| u64::from(endpoint.weight.get())).collect();
     let factor = weights.iter().fold(0, |factor, weight| common_factor(factor, *weight)).max(1);
     if weights.iter().map(|weight| weight / factor).sum::<u64>() > MOST_SLOTS {
@@ -213,9 +216,7 @@ fn weighted(cluster: &Cluster, family: Family) -> Result<KernelDestination, Need
     }
     let times = |weight: u64| usize::try_from(weight / factor).unwrap_or(0);
     let slots = cluster.endpoints.iter().zip(weights);
-    let slots =
-        slots.flat_map(|(endpoint, weight)| std::iter::repeat_n(endpoint.towards(family), times(weight))).collect();
-    Ok(KernelDestination { pick: KernelPick::Random, slots })
+    Ok(slots.flat_map(|(endpoint, weight)| std::iter::repeat_n(endpoint.towards(family), times(weight))).collect())
 }
 
 fn common_factor(one: u64, other: u64) -> u64 {

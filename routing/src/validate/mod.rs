@@ -32,6 +32,7 @@ mod tls;
 mod topology;
 mod traffic_policy;
 mod virtual_service;
+mod workload;
 
 use crate::fault::Fault;
 use crate::manifest::Manifest;

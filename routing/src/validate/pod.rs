@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::fields::Fields;
-use super::{capture_annotations, metadata, topology};
+use super::{capture_annotations, metadata, topology, workload};
 use crate::model::{ObjectRef, Pod};
 
 pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<Pod> {
@@ -15,6 +15,7 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<Pod> {
     let phase = status.as_ref().and_then(|status| status.text("phase"));
     let locality = Arc::new(topology::of_pod(&metadata.labels));
     let (outbound, unused) = capture_annotations::read(&metadata.annotations);
+    let workload = Arc::new(workload::read(object, fields, &metadata.labels));
     Some(Pod {
         namespace: object.namespace.clone(),
         name: object.name.clone(),
@@ -23,6 +24,7 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<Pod> {
         annotations: metadata.annotations,
         outbound: Arc::new(outbound),
         unused: unused.into(),
+        workload,
         ports: spec.as_ref().map(named_ports).unwrap_or_default(),
         node: spec.as_ref().and_then(|spec| spec.text("nodeName")).map(Arc::from),
         locality,
