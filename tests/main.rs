@@ -19,4 +19,5 @@ mod limits;
 mod named_services;
 mod redirect;
 mod reload;
+mod telemetry;
 mod wrong_input;

@@ -6,8 +6,8 @@ use aya_ebpf::macros::btf_map;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, SockHash};
 use meshlet_wire::{
-    BEATS, ENDPOINTS, EndpointEntry, LISTED_PORTS, LISTED_RANGES, PODS, Peer, PodEntry, PortKey, ROUTES, RangeKey,
-    RouteKey, SERVICES, SLOTS, ServiceKey, Settings,
+    BEATS, ENDPOINTS, EndpointEntry, FLOWS, Flow, FlowKey, LISTED_PORTS, LISTED_RANGES, PODS, Peer, PodEntry, PortKey,
+    ROUTES, RangeKey, RouteKey, SERVICES, SLOTS, ServiceKey, Settings,
 };
 
 const NO_PREALLOC: u32 = aya_ebpf::bindings::BPF_F_NO_PREALLOC;
@@ -53,9 +53,9 @@ pub(crate) static L4: HashMap<RouteKey, u32> = HashMap::with_max_entries(ROUTES,
 #[map(name = "meshlet_routes")]
 pub(crate) static ROUTE: Array<u64> = Array::with_max_entries(ROUTES, BPF_F_MMAPABLE);
 
-/// Cells of endpoints, laid out per route in the share that each has; written through a shared mapping.
+/// Words of slots, laid out per route in the share that each endpoint has; written through a shared mapping.
 #[map(name = "meshlet_slots")]
-pub(crate) static SLOT: Array<u32> = Array::with_max_entries(SLOTS, BPF_F_MMAPABLE);
+pub(crate) static SLOT: Array<u64> = Array::with_max_entries(SLOTS, BPF_F_MMAPABLE);
 
 /// Endpoints, written through a shared mapping.
 #[map(name = "meshlet_ends")]
@@ -68,6 +68,15 @@ pub(crate) static TURN: PerCpuArray<u64> = PerCpuArray::with_max_entries(ROUTES,
 /// Open connections per endpoint, counted by the programs.
 #[map(name = "meshlet_open")]
 pub(crate) static OPEN: Array<u64> = Array::with_max_entries(ENDPOINTS, BPF_F_MMAPABLE);
+
+/// What has become of connections whose endpoint was picked, by pod and destination. An entry is made by the first connection and
+/// removed by the daemon when its pod or its destination has been gone for long.
+#[map(name = "meshlet_flows")]
+pub(crate) static FLOW: HashMap<FlowKey, Flow> = HashMap::with_max_entries(FLOWS, NO_PREALLOC);
+
+/// Connections that nothing was counted of because `meshlet_flows` was full.
+#[map(name = "meshlet_missed")]
+pub(crate) static MISSED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
 /// What a socket's connect was made of; goes with the socket.
 #[btf_map(name = "meshlet_peer")]

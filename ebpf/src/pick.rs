@@ -4,15 +4,15 @@ use core::ptr;
 
 use aya_ebpf::helpers::generated::bpf_get_prandom_u32;
 use meshlet_wire::{
-    EndpointEntry, MODE_LEAST, MODE_POD, MODE_RANDOM, MODE_REFUSE, MODE_TURN, PodEntry, Route, RouteKey, SUBROUTE,
+    EndpointEntry, MODE_LEAST, MODE_POD, MODE_RANDOM, MODE_REFUSE, MODE_TURN, PodEntry, Route, RouteKey, SUBROUTE, Slot,
 };
 
 use crate::maps::{ENDPOINT, L4, OPEN, ROUTE, SLOT, TURN};
 
 /// Where the kernel sends a connect.
 pub(crate) enum Picked {
-    /// To an endpoint: cells of the endpoint and the route, and the endpoint itself.
-    Endpoint(u32, u32, EndpointEntry),
+    /// To an endpoint: what its slot says, and the endpoint itself.
+    Endpoint(Slot, EndpointEntry),
     /// Nobody is left to take it.
     Nobody,
 }
@@ -23,22 +23,22 @@ pub(crate) fn pick(pod: &PodEntry, service: u32) -> Option<Picked> {
     // SAFETY: the value is a plain word that the daemon replaces whole.
     let cell = *unsafe { L4.get(RouteKey { scope: pod.scope, service }) }?;
     match chosen(pod, cell)? {
-        Chosen::Slot(slot) if slot & SUBROUTE != 0 => match chosen(pod, slot & !SUBROUTE)? {
-            Chosen::Slot(endpoint) => picked(endpoint, slot & !SUBROUTE),
+        Chosen::Slot(slot) if slot.cell & SUBROUTE != 0 => match chosen(pod, slot.cell & !SUBROUTE)? {
+            Chosen::Slot(endpoint) => picked(endpoint),
             Chosen::Nobody => Some(Picked::Nobody),
         },
-        Chosen::Slot(endpoint) => picked(endpoint, cell),
+        Chosen::Slot(endpoint) => picked(endpoint),
         Chosen::Nobody => Some(Picked::Nobody),
     }
 }
 
 #[inline(always)]
-fn picked(endpoint: u32, route: u32) -> Option<Picked> {
-    Some(Picked::Endpoint(endpoint, route, *ENDPOINT.get(endpoint)?))
+fn picked(slot: Slot) -> Option<Picked> {
+    Some(Picked::Endpoint(slot, *ENDPOINT.get(slot.cell)?))
 }
 
 enum Chosen {
-    Slot(u32),
+    Slot(Slot),
     Nobody,
 }
 
@@ -64,10 +64,10 @@ fn chosen(pod: &PodEntry, cell: u32) -> Option<Chosen> {
 }
 
 #[inline(always)]
-fn slot(route: &Route, place: u32) -> Option<u32> {
-    let cell = SLOT.get(route.base.wrapping_add(place))?;
-    // SAFETY: an aligned word in the array, written by the daemon before the route that names it.
-    Some(unsafe { ptr::read_volatile(cell) })
+fn slot(route: &Route, place: u32) -> Option<Slot> {
+    let word = SLOT.get(route.base.wrapping_add(place))?;
+    // SAFETY: an aligned word in the array, written by the daemon by one store before the route that names it.
+    Some(Slot::of(unsafe { ptr::read_volatile(word) }))
 }
 
 /// Below `count`, each with the same share.
@@ -91,8 +91,8 @@ fn turn(cell: u32, count: u32) -> Option<u32> {
 }
 
 #[inline(always)]
-fn less_busy(one: u32, other: u32) -> Option<u32> {
-    let (busy, others) = (OPEN.get(one)?, OPEN.get(other)?);
+fn less_busy(one: Slot, other: Slot) -> Option<Slot> {
+    let (busy, others) = (OPEN.get(one.cell)?, OPEN.get(other.cell)?);
     // SAFETY: aligned words in the array, counted by the programs.
     let (busy, others) = unsafe { (ptr::read_volatile(busy), ptr::read_volatile(others)) };
     Some(if others < busy { other } else { one })

@@ -9,7 +9,9 @@ use aya_ebpf::helpers::generated::{
 };
 use aya_ebpf::programs::SockAddrContext;
 use aya_log_ebpf::warn;
-use meshlet_wire::{BEAT_TABLES, BEAT_WORKERS, EndpointEntry, NO_LIST, OWN_MARK, Peer, PodEntry, ServiceKey};
+use meshlet_wire::{
+    BEAT_TABLES, BEAT_WORKERS, EndpointEntry, FlowKey, NO_LIST, OWN_MARK, Peer, PodEntry, ServiceKey, Slot,
+};
 
 use crate::maps::{BEAT, IDS, LISTEN, PEER, PODS_MAP, SERVICE, SETTINGS};
 use crate::outbound;
@@ -71,9 +73,10 @@ pub(crate) fn decide(ctx: &SockAddrContext, sk: *mut bpf_sock, key: &ServiceKey,
         match pick(&pod, id) {
             None => {}
             Some(Picked::Nobody) => return Verdict::Nobody,
-            Some(Picked::Endpoint(cell, route, entry)) => {
+            Some(Picked::Endpoint(Slot { cell, destination }, entry)) => {
                 let endpoint = ServiceKey { address: entry.address, port: entry.port };
-                remember(ctx, Peer { service: *key, endpoint, cell, route });
+                let flow = FlowKey { pod: cookie, destination, reserved: 0 };
+                remember(ctx, Peer { service: *key, endpoint, cell, flow });
                 return Verdict::Endpoint(entry);
             }
         }

@@ -6,6 +6,7 @@ mod cluster;
 mod command;
 mod connection;
 mod kernel;
+mod metrics;
 mod node;
 mod protocol;
 mod settings;

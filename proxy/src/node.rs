@@ -19,9 +19,11 @@ use crate::capture::cgroup;
 use crate::capture::departed::Departed;
 use crate::capture::enrolled::Enrolled;
 use crate::capture::netns::Netns;
+use crate::capture::places;
 use crate::cluster::Cluster;
 use crate::connection::Workers;
 use crate::kernel::{self, Kernel, Links, Sort};
+use crate::metrics::Metrics;
 use crate::settings::RunArgs;
 use crate::snapshot::loan::{Lender, Worlds, lending};
 use crate::snapshot::publish::Published;
@@ -62,6 +64,7 @@ pub(crate) struct Node {
     wake: Arc<Notify>,
     watch: Watch,
     status: Arc<Status>,
+    metrics: Arc<Metrics>,
     worlds: Worlds,
     lender: Lender,
     generation: u64,
@@ -82,6 +85,7 @@ impl Node {
         held: Option<Held>,
         kernel: Kernel,
         workers: Workers,
+        metrics: Arc<Metrics>,
         cluster: Option<kube::Config>,
     ) -> anyhow::Result<Self> {
         let mesh = anyhow::Context::context(settings.mesh.read(), "--mesh-config: correct it, or leave it out")?;
@@ -113,6 +117,7 @@ impl Node {
             wake,
             watch,
             status: Arc::default(),
+            metrics,
             worlds,
             lender,
             generation: 0,
@@ -173,6 +178,7 @@ impl Node {
     /// Makes everything true once; returns whether a marked pod is still without a process.
     fn round(&mut self, woken: bool) -> anyhow::Result<bool> {
         self.kernel.flush_log();
+        self.metrics.round(Instant::now());
         self.resolve();
         let change = self.read(woken);
         let changed = change.is_some();
@@ -287,15 +293,16 @@ impl Node {
         let table = self.published.table(self.source.world(), &scope);
         let services = self.published.services();
         let port = self.settings.capture_port;
-        let place = self.free_place();
+        let place = places::free(self.enrolled.values());
         let observer = self.kernel.observe(cgroup).inspect_err(|error| {
             tracing::warn!(
                 error = format!("{error:#}"),
-                "least-request does not know of connections that the kernel picks"
+                "connections that the kernel picks for the pod are not counted: neither least-request nor metrics know of them"
             );
         });
         let (observer, workers) = (observer.ok(), &self.workers);
         let enrolled = Enrolled::open(pod, scope, addresses, netns, port, place, observer, workers, table, services)?;
+        self.metrics.enrol(enrolled.cookie, Arc::clone(&pod.workload));
         self.enrolled.insert(uid.into(), enrolled);
         Ok(())
     }
@@ -317,15 +324,10 @@ impl Node {
         if let Some(pod) = self.enrolled.remove(uid) {
             self.kernel.maps.withdraw(pod.cookie);
             self.workers.withdraw(pod.cookie);
+            self.metrics.withdraw(pod.cookie, Instant::now());
             tracing::info!(pod = %pod.name, "released");
             pod.depart().into_iter().for_each(|pod| self.departed.add(pod));
         }
-    }
-
-    /// The lowest place that no captured pod has.
-    fn free_place(&self) -> u32 {
-        let taken: BTreeSet<u32> = self.enrolled.values().map(|pod| pod.place).collect();
-        (0..).find(|place| !taken.contains(place)).unwrap_or(u32::MAX)
     }
 
     /// Tables first, then what the kernel decides, then the hooks: a connection never meets an id that a worker cannot read,
@@ -338,12 +340,8 @@ impl Node {
         self.published.keep(&used);
         let now = Instant::now();
         self.published.capture(self.source.world(), &mut self.kernel, now);
-        let by_place: BTreeMap<u32, PodAddresses> =
-            self.enrolled.values().map(|pod| (pod.place, pod.addresses)).collect();
-        let end = by_place.last_key_value().map_or(0, |(place, _)| place + 1);
-        // A place that is free is nobody's: any address does.
-        let pods = (0..end).map(|place| by_place.get(&place).copied().unwrap_or_default()).collect();
-        self.published.lay_out(self.source.world(), &mut self.kernel, pods, now);
+        let pods = places::addresses(self.enrolled.values());
+        self.published.lay_out(self.source.world(), &mut self.kernel, &self.metrics, pods, now);
         let mut refused = Vec::new();
         for pod in self.enrolled.values_mut() {
             let scope = self.published.number(&pod.scope);

@@ -1,12 +1,14 @@
 //! A node with the founding experiment's pods and the built daemon running: what every node test starts from.
 
 mod explain;
+mod metrics;
 mod node;
 mod shares;
 mod wait;
 mod way;
 
 pub use explain::explain;
+pub use metrics::Metrics;
 pub use node::{Node, SERVICE_PORT, binary, cluster, daemon_command, mesh_rule, sandbox};
 pub use shares::{Shares, assert_share, many};
 pub use wait::wait_for;

@@ -187,6 +187,29 @@ impl Route {
     }
 }
 
+/// What a slot names, one word, so that an endpoint is never reported as another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Cell of an endpoint, or with [`SUBROUTE`] of a route.
+    pub cell: u32,
+    /// What connections to the endpoint are reported as, a number that is never given to another; 0 where the slot names a route.
+    pub destination: u32,
+}
+
+impl Slot {
+    /// The destination in the higher half.
+    #[must_use]
+    pub const fn word(self) -> u64 {
+        (self.destination as u64) << 32 | self.cell as u64
+    }
+
+    /// The slot that a word stands for.
+    #[must_use]
+    pub const fn of(word: u64) -> Self {
+        Self { cell: (word & 0xffff_ffff) as u32, destination: (word >> 32) as u32 }
+    }
+}
+
 /// An endpoint, a cell of the endpoint array: IPv4 as IPv4-mapped IPv6, port in network byte order. A cell is written before a
 /// slot names it and not again before every connect that may have read the slot is over.
 #[repr(C)]
@@ -200,7 +223,7 @@ pub struct EndpointEntry {
     pub reserved: [u8; 6],
 }
 
-/// What a socket's connect was made of, in its socket storage: for getpeername and for the counts of open connections.
+/// What a socket's connect was made of, in its socket storage: for getpeername and for what is counted of the connection.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -210,8 +233,36 @@ pub struct Peer {
     pub endpoint: ServiceKey,
     /// Cell of the endpoint when it was picked.
     pub cell: u32,
-    /// Cell of the route.
-    pub route: u32,
+    /// Which pod and which destination it is counted for.
+    pub flow: FlowKey,
+}
+
+/// Whose connections are counted together, key of the flow map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowKey {
+    /// The pod: its network-namespace cookie, which no other one ever gets.
+    pub pod: u64,
+    /// [`Slot::destination`].
+    pub destination: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// What has become of the connections of one pod to one destination; programs only add.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Connections that were established.
+    pub opened: u64,
+    /// Those of them that have ended; what follows is of these alone.
+    pub closed: u64,
+    /// Bytes that the endpoint has acknowledged.
+    pub sent: u64,
+    /// Bytes that have come from it.
+    pub received: u64,
+    /// Sum of their last smoothed round-trip times, in microseconds.
+    pub rtt: u64,
 }
 
 /// Switches of the hooks; cell 0 of the settings map.
@@ -244,6 +295,9 @@ pub const LISTED_PORTS: u32 = 65_536;
 /// Ranges of all lists.
 pub const LISTED_RANGES: u32 = 65_536;
 
+/// Pairs of a pod and a destination with connections to count.
+pub const FLOWS: u32 = 65_536;
+
 /// Cells of the heartbeat map; each holds `CLOCK_MONOTONIC_COARSE` in nanoseconds.
 pub const BEAT_WORKERS: u32 = 0;
 /// Written by the node loop: while it is fresh the routes that the kernel decides by are kept up to date.
@@ -275,7 +329,7 @@ mod tests {
 #[cfg(feature = "user")]
 #[expect(unsafe_code, reason = "aya takes map keys and values as plain bytes")]
 mod user {
-    use super::{EndpointEntry, Peer, PodEntry, PortKey, RangeKey, RouteKey, ServiceKey, Settings};
+    use super::{EndpointEntry, Flow, FlowKey, Peer, PodEntry, PortKey, RangeKey, RouteKey, ServiceKey, Settings};
 
     // SAFETY: byte arrays only, so there is no padding and every bit pattern is a valid value.
     unsafe impl aya::Pod for ServiceKey {}
@@ -289,8 +343,12 @@ mod user {
     unsafe impl aya::Pod for RouteKey {}
     // SAFETY: byte arrays only, so there is no padding and every bit pattern is a valid value.
     unsafe impl aya::Pod for EndpointEntry {}
-    // SAFETY: 36 bytes and two u32 leave no padding, and every bit pattern is a valid value.
+    // SAFETY: 36 bytes, a u32 and 16 bytes leave no padding, and every bit pattern is a valid value.
     unsafe impl aya::Pod for Peer {}
+    // SAFETY: a u64 and two u32 leave no padding, and every bit pattern is a valid value.
+    unsafe impl aya::Pod for FlowKey {}
+    // SAFETY: u64 only, so there is no padding and every bit pattern is a valid value.
+    unsafe impl aya::Pod for Flow {}
     // SAFETY: two u32 before two u64 leave no padding, and every bit pattern is a valid value.
     unsafe impl aya::Pod for Settings {}
 }

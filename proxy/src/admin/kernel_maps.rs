@@ -1,4 +1,4 @@
-//! How full the kernel's maps are, as Prometheus text.
+//! How full the kernel's maps are, as OpenMetrics text.
 
 use std::fmt::Write as _;
 
@@ -7,15 +7,15 @@ use crate::kernel::MapUsage;
 /// The series of all maps.
 pub(super) fn text(maps: &[MapUsage]) -> String {
     let mut text = String::new();
-    for (name, kind, value) in [
-        ("meshlet_bpf_map_entries", "gauge", (|map| map.entries) as fn(&MapUsage) -> u64),
-        ("meshlet_bpf_map_max_entries", "gauge", |map| map.max_entries),
-        ("meshlet_bpf_map_refused_total", "counter", |map| map.refused),
+    for (name, kind, ending, value) in [
+        ("meshlet_bpf_map_entries", "gauge", "", (|map| map.entries) as fn(&MapUsage) -> u64),
+        ("meshlet_bpf_map_max_entries", "gauge", "", |map| map.max_entries),
+        ("meshlet_bpf_map_refused", "counter", "_total", |map| map.refused),
     ] {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "# TYPE {name} {kind}");
         for map in maps {
-            let _ = writeln!(text, "{name}{{map=\"{}\"}} {}", map.map, value(map));
+            let _ = writeln!(text, "{name}{ending}{{map=\"{}\"}} {}", map.map, value(map));
         }
     }
     text
@@ -35,7 +35,7 @@ mod tests {
             meshlet_bpf_map_entries{map=\"meshlet_pods\"} 3\nmeshlet_bpf_map_entries{map=\"meshlet_slots\"} 8\n\
             # TYPE meshlet_bpf_map_max_entries gauge\n\
             meshlet_bpf_map_max_entries{map=\"meshlet_pods\"} 4096\nmeshlet_bpf_map_max_entries{map=\"meshlet_slots\"} 8\n\
-            # TYPE meshlet_bpf_map_refused_total counter\n\
+            # TYPE meshlet_bpf_map_refused counter\n\
             meshlet_bpf_map_refused_total{map=\"meshlet_pods\"} 0\nmeshlet_bpf_map_refused_total{map=\"meshlet_slots\"} 2\n";
         assert_eq!(text(&maps), expected);
     }

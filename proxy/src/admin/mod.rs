@@ -7,17 +7,20 @@ mod watches;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::Json;
 use axum::routing::get;
 use serde::Serialize;
 
 use crate::cluster::WatchStatus;
 use crate::kernel::MapUsage;
+use crate::metrics::{self, Gauges, Metrics};
 use crate::snapshot::loan::Worlds;
 use crate::snapshot::read::Input;
 
@@ -86,20 +89,17 @@ pub(crate) fn health(status: &Arc<Status>) -> Router {
         .with_state(Arc::clone(status))
 }
 
-/// Prometheus text.
-pub(crate) fn metrics(status: &Arc<Status>) -> Router {
-    let text = async |State(status): State<Arc<Status>>| {
+/// OpenMetrics text.
+pub(crate) fn metrics(status: &Arc<Status>, metrics: Arc<Metrics>) -> Router {
+    let text = async |State((status, metrics)): State<(Arc<Status>, Arc<Metrics>)>| {
         let config = status.config.load();
-        let captured = config.pods.iter().filter(|pod| pod.captured).count();
-        format!(
-            "# TYPE istio_build gauge\nistio_build{{component=\"meshlet\",tag=\"{}\"}} 1\n\
-             # TYPE meshlet_captured_pods gauge\nmeshlet_captured_pods {captured}\n\
-             # TYPE meshlet_captured_services gauge\nmeshlet_captured_services {}\n{}{}",
-            env!("CARGO_PKG_VERSION"),
-            config.services,
-            watches::metrics(&config.watches),
-            kernel_maps::text(&status.maps.load()),
-        )
+        let pods = config.pods.iter().filter(|pod| pod.captured).count();
+        let gauges = Gauges { pods, services: config.services };
+        let others = watches::metrics(&config.watches) + &kernel_maps::text(&status.maps.load());
+        ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.page(gauges, &others, Instant::now()))
     };
-    Router::new().route("/metrics", get(text)).route("/stats/prometheus", get(text)).with_state(Arc::clone(status))
+    Router::new()
+        .route("/metrics", get(text))
+        .route("/stats/prometheus", get(text))
+        .with_state((Arc::clone(status), metrics))
 }

@@ -78,6 +78,7 @@ impl Enrolled {
         let client = Arc::new(Client {
             namespace: Arc::clone(&pod.namespace),
             pod: Arc::clone(&pod.name),
+            workload: Arc::clone(&pod.workload),
             cookie,
             addresses,
             netns: connection::Netns::Fd(netns.try_clone()?.into_file()),

@@ -1,5 +1,5 @@
 //! Pods of this node: UID → cgroup ([`cgroup`]) → a process in it → its network namespace ([`netns`]) → a listener there
-//! ([`listener`], for IPv6 behind an [`id_route`]); together an [`enrolled`] pod, and for a while a [`departed`] one. Facts only: nothing is inferred from probes and no "no" is remembered.
+//! ([`listener`], for IPv6 behind an [`id_route`]); together an [`enrolled`] pod, and for a while a [`departed`] one; each has its place among all ([`places`]). Facts only: nothing is inferred from probes and no "no" is remembered.
 
 pub(crate) mod cgroup;
 pub(crate) mod departed;
@@ -7,3 +7,4 @@ pub(crate) mod enrolled;
 mod id_route;
 pub(crate) mod listener;
 pub(crate) mod netns;
+pub(crate) mod places;

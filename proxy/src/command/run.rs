@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::admin::{self, Status};
 use crate::connection::Workers;
 use crate::kernel::{self, Kernel, Sizes};
+use crate::metrics::{self, Metrics};
 use crate::node::Node;
 use crate::settings::RunArgs;
 use crate::snapshot::asked::ResolvConf;
@@ -65,24 +66,32 @@ pub(crate) fn run(arguments: RunArgs) -> anyhow::Result<ExitCode> {
         kernel::mount_bpffs(&arguments.bpffs)?;
         Node::hold(&cgroup_root, &arguments.bpffs)?
     };
-    let kernel = Kernel::load(arguments.failure_policy, threads, Sizes::new(&arguments.map_size), arguments.bpf_log)?;
+    let mut kernel =
+        Kernel::load(arguments.failure_policy, threads, Sizes::new(&arguments.map_size), arguments.bpf_log)?;
     let resolv_conf = ResolvConf::new(arguments.resolv_conf.clone());
     let beat = Arc::clone(&kernel.beat);
-    let workers =
-        Workers::start(threads, Arc::new(move |worker| beat.tick(worker)), arguments.access_log, &resolv_conf)?;
+    let (tallies, counted) = metrics::channel();
+    let workers = Workers::start(
+        threads,
+        Arc::new(move |worker| beat.tick(worker)),
+        arguments.access_log,
+        &resolv_conf,
+        &tallies,
+    )?;
     kernel.beat.wait()?;
-    let node = Node::new(arguments, cgroup_root, held, kernel, workers, cluster)?;
-    runtime.block_on(serve(node, doors))?;
+    let metrics = Metrics::new(kernel.flows.take().context("the kernel's counters")?, counted);
+    let node = Node::new(arguments, cgroup_root, held, kernel, workers, Arc::clone(&metrics), cluster)?;
+    runtime.block_on(serve(node, doors, metrics))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(mut node: Node, doors: Doors) -> anyhow::Result<()> {
+async fn serve(mut node: Node, doors: Doors, metrics: Arc<Metrics>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("waiting for SIGINT")?;
     let status: Arc<Status> = node.status();
     for (listener, router) in [
         (doors.admin, admin::admin(&status, node.worlds())),
-        (doors.metrics, admin::metrics(&status)),
+        (doors.metrics, admin::metrics(&status, metrics)),
         (doors.health, admin::health(&status)),
     ] {
         listener.set_nonblocking(true).context("preparing a listener")?;

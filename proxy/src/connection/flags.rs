@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::ops::{BitOr, BitOrAssign};
 
 /// A set of flags.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Flags(u16);
 
 /// In the order in which Envoy writes them (envoy envoy/stream_info/stream_info.h, CoreResponseFlag).

@@ -6,6 +6,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::answer::{Reply, answer, linger, refuse};
 use super::buffer::Buffer;
+use super::counted;
 use super::download::{Delivered, Response};
 use super::edits::Edits;
 use super::exchange::Exchange;
@@ -86,6 +87,8 @@ async fn request(
         Err(gone) => fail(edits, &gone, incoming, write, heads, &progress, &mut record).await,
     };
     (record.received, record.sent) = (progress.received.get(), progress.sent.get());
+    record.heads.0 = heads.request.length as u64;
+    counted::request(downstream, &record);
     downstream.report(&record);
     if end.is_none() {
         incoming.buffer.consume(progress.used.get());
@@ -145,6 +148,7 @@ async fn exchange(
     match done {
         Ok(delivered) => {
             record.code = heads.response.head.status;
+            record.heads.1 = heads.response.head.length as u64;
             record.service_time = delivered.service_time;
             record.details = "via_upstream".into();
             after(edits.downstream, &delivered, incoming, write, progress, record.relayed).await

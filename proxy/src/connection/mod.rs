@@ -2,7 +2,7 @@
 //!
 //! [`workers`] are the threads, [`worker`] is what happens on one; [`accept`] takes a connection in the pod's network
 //! namespace, [`origin`] tells where it meant to go, [`detect`] what it speaks. Bytes that are not read go to [`tcp`], which
-//! decides once and hands them to [`relay`]. HTTP goes
+//! decides once and hands them to [`relay`], [`counted`]. HTTP goes
 //! round in [`http`]: [`head`] reads a request, [`route`] decides, [`edits`] changes heads, [`exchange`] finds an endpoint ([`pod`], [`upstreams`], [`pool`],
 //! [`upstream`], in TLS [`tls`] and [`trust`]; [`stream`] is either) and runs [`upload`] beside [`download`], [`answer`] speaks for the proxy itself when there is a [`failure`] or no route. [`report`] closes each.
 
@@ -10,6 +10,7 @@ mod accept;
 mod answer;
 mod attempt;
 mod buffer;
+mod counted;
 mod detect;
 mod download;
 mod draw;
@@ -52,12 +53,13 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use meshlet_routing::decide::{Dialled, refusal};
-use meshlet_routing::model::{Family, PodAddresses, Protocol};
+use meshlet_routing::model::{Family, PodAddresses, Protocol, Workload};
 use meshlet_routing::table::Table;
 use tokio::net::TcpStream;
 
 use detect::Speaks;
 pub(crate) use draw::Draw;
+pub(crate) use flags::Flags;
 use pod::Pod;
 pub(crate) use upstreams::Common;
 use worker::Worker;
@@ -72,6 +74,8 @@ pub(crate) struct Client {
     pub(crate) namespace: Arc<str>,
     /// Its name.
     pub(crate) pod: Arc<str>,
+    /// Whose pod it is; as with a sidecar, what it was when it was captured.
+    pub(crate) workload: Arc<Workload>,
     /// Identity of its network namespace.
     pub(crate) cookie: u64,
     /// Its addresses.

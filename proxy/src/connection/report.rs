@@ -36,6 +36,8 @@ pub(crate) struct Record<'r> {
     pub(crate) received: u64,
     /// Bytes of the response's body, or of the connection.
     pub(crate) sent: u64,
+    /// Bytes of the request's and of the response's head.
+    pub(crate) heads: (u64, u64),
     /// From the end of the request to the response's head.
     pub(crate) service_time: Option<Duration>,
     /// The endpoint that was tried last.
@@ -108,6 +110,7 @@ impl<'r> Record<'r> {
             failure: None,
             received: 0,
             sent: 0,
+            heads: (0, 0),
             service_time: None,
             upstream: None,
             upstream_local: None,
@@ -219,6 +222,7 @@ pub(super) mod tests {
     use super::super::tests::client;
     use super::super::worker::{Resources, Worker};
     use super::*;
+    use crate::metrics::{Counter, channel};
     use crate::snapshot::asked::ResolvConf;
 
     const WALL: SystemTime = UNIX_EPOCH;
@@ -227,7 +231,10 @@ pub(super) mod tests {
     pub(in super::super) fn downstream(accepted: Instant) -> Downstream {
         let dialled: SocketAddr = "10.96.0.7:8080".parse().expect("an address");
         Downstream {
-            worker: Worker::new(Resources::new(None, ResolvConf::new("/nowhere".into())).expect("what a worker needs")),
+            worker: Worker::new(
+                Resources::new(None, ResolvConf::new("/nowhere".into()), Counter::new(channel().0))
+                    .expect("what a worker needs"),
+            ),
             pod: Pod::new(client(Protocol::Http, dialled, &[])).into(),
             dialled: Dialled { address: dialled.ip(), port: dialled.port() },
             peer: "10.1.0.5:41000".parse().expect("an address"),

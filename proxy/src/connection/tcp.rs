@@ -15,6 +15,7 @@ use meshlet_routing::table::{Cluster, RuleKind, RuleRef};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::buffer::Buffer;
+use super::counted::{self, Counted};
 use super::failure::connect_reason;
 use super::flags::Flags;
 use super::pod::Pod;
@@ -23,6 +24,7 @@ use super::report::{Decided, PASSTHROUGH_CLUSTER, Record};
 use super::tls::Peer;
 use super::upstreams::Upstreams;
 use super::{Client, Downstream, End, upstream};
+use crate::metrics::{Destination, Parties};
 
 /// How long a connection may be silent; Envoy's default.
 const IDLE_LIMIT: Duration = Duration::from_secs(3600);
@@ -90,6 +92,15 @@ impl Plan {
             Self::Cluster(cluster, ..) | Self::Name(cluster, ..) => &cluster.name,
             Self::Dialled(_) => PASSTHROUGH_CLUSTER,
             Self::Closed(..) => "",
+        }
+    }
+
+    /// Where it leads, as metrics name it, once an endpoint is known or none is to be had.
+    fn destination(&self, endpoint: Option<SocketAddr>) -> Destination {
+        match self {
+            Self::Cluster(cluster, ..) | Self::Name(cluster, ..) => Destination::of(cluster, endpoint),
+            Self::Dialled(_) => Destination::dialled(endpoint),
+            Self::Closed(..) => Destination::none(),
         }
     }
 
@@ -191,6 +202,7 @@ async fn carry_out(
             Ok(chosen) => to(downstream, plan, &chosen, down, first, &traffic, &mut record).await,
             Err((flags, end)) => {
                 record.flags = flags;
+                counted::failed(downstream, &plan.destination(None), flags);
                 end
             }
         }
@@ -275,16 +287,20 @@ async fn to(
         Err(error) => {
             record.flags = Flags::UF;
             record.failure = Some(connect_reason(&error));
+            counted::failed(downstream, &plan.destination(record.upstream), record.flags);
             return End::Reset;
         }
     };
     record.upstream_local = downstream.logs().then(|| stream.local_addr().ok()).flatten();
+    let parties = Parties::new(&client.workload, &plan.destination(Some(chosen.address)), Flags::NONE);
+    let counted = Counted::open(&worker.counter, parties, traffic);
     let relayed = {
         let (mut up_read, mut up_write) = stream.split();
         tokio::select! {
             biased;
             end = relay((read, write), (&mut up_read, &mut up_write), first, &worker.buffers, traffic) => Some(end),
             () = idle(traffic, plan.idle_limit()) => None,
+            never = counted.keep_telling() => match never {},
         }
     };
     // Silent for too long: Envoy ends both sides and resets neither.

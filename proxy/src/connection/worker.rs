@@ -21,6 +21,7 @@ use super::draw::Draw;
 use super::log::Log;
 use super::pod::Pod;
 use super::tls::Configs;
+use crate::metrics::Counter;
 use crate::snapshot::asked::{AskedNames, ResolvConf};
 
 /// Between two beats of a worker.
@@ -45,14 +46,15 @@ pub(crate) struct Resources {
     draw: Draw,
     log: Option<Log>,
     resolv_conf: ResolvConf,
+    counter: Counter,
 }
 
 impl Resources {
     /// For a worker in the calling thread's network namespace.
-    pub(crate) fn new(log: Option<Log>, resolv_conf: ResolvConf) -> anyhow::Result<Self> {
+    pub(crate) fn new(log: Option<Log>, resolv_conf: ResolvConf, counter: Counter) -> anyhow::Result<Self> {
         let path = "/proc/thread-self/ns/net";
         let netns = File::open(path).with_context(|| format!("opening {path}"))?.into();
-        Ok(Self { netns, draw: Draw::seeded()?, log, resolv_conf })
+        Ok(Self { netns, draw: Draw::seeded()?, log, resolv_conf, counter })
     }
 }
 
@@ -70,16 +72,18 @@ pub(crate) struct Worker {
     pub(crate) tls: Configs,
     /// What names that clients ask for come to.
     pub(crate) names: AskedNames,
+    /// What the worker counts.
+    pub(crate) counter: Counter,
     netns: OwnedFd,
 }
 
 impl Worker {
     /// Before its first connection.
     pub(crate) fn new(resources: Resources) -> Rc<Self> {
-        let Resources { netns, draw, log, resolv_conf } = resources;
+        let Resources { netns, draw, log, resolv_conf, counter } = resources;
         let (buffers, copies, tls, names) =
             (Rc::default(), Rc::default(), Configs::default(), AskedNames::new(resolv_conf));
-        Rc::new(Self { buffers, draw, log, copies, tls, names, netns })
+        Rc::new(Self { buffers, draw, log, copies, tls, names, counter, netns })
     }
 
     /// The network namespace that the thread lives in.
@@ -107,6 +111,7 @@ async fn obey(worker: Rc<Worker>, mut commands: UnboundedReceiver<Command>, beat
             biased;
             _ = ticks.tick() => {
                 beat();
+                worker.counter.hand_over();
                 if swept.elapsed() >= SWEEP {
                     swept = Instant::now();
                     pods.values().for_each(|pod| pod.sweep(swept));

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use super::Client;
 use super::log::{self, Log};
 use super::worker::{self, Command, Worker};
+use crate::metrics::{Counter, Tally};
 use crate::settings::AccessLog;
 use crate::snapshot::asked::ResolvConf;
 
@@ -30,6 +32,7 @@ impl Workers {
         beat: Arc<dyn Fn(usize) + Send + Sync>,
         log: AccessLog,
         resolv_conf: &ResolvConf,
+        tallies: &SyncSender<Tally>,
     ) -> anyhow::Result<Self> {
         let (log, log_thread) = match log {
             AccessLog::Off => (None, None),
@@ -42,7 +45,8 @@ impl Workers {
         let pinned = (0..count.get()).all(|cpu| cpu < CpuSet::MAX_CPU && cpus.is_set(cpu));
         let threads = (0..count.get())
             .map(|index| {
-                thread(index, pinned, Arc::clone(&beat), (log.clone(), resolv_conf.clone()))
+                let counter = Counter::new(tallies.clone());
+                thread(index, pinned, Arc::clone(&beat), (log.clone(), resolv_conf.clone(), counter))
                     .with_context(|| format!("starting worker {index}"))
             })
             .collect::<anyhow::Result<_>>()?;
@@ -92,11 +96,11 @@ fn thread(
     index: usize,
     pinned: bool,
     beat: Arc<dyn Fn(usize) + Send + Sync>,
-    (log, resolv_conf): (Option<Log>, ResolvConf),
+    (log, resolv_conf, counter): (Option<Log>, ResolvConf, Counter),
 ) -> anyhow::Result<(UnboundedSender<Command>, JoinHandle<()>)> {
     let (commands, receiver) = unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("building its runtime")?;
-    let resources = worker::Resources::new(log, resolv_conf)?;
+    let resources = worker::Resources::new(log, resolv_conf, counter)?;
     let thread = std::thread::Builder::new().name(format!("meshlet-worker-{index}")).spawn(move || {
         if pinned {
             pin(index);

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use meshlet_wire::{
-    EndpointEntry, MODE_LEAST, MODE_POD, MODE_RANDOM, MODE_REFUSE, MODE_TURN, Route, RouteKey, SUBROUTE,
+    EndpointEntry, MODE_LEAST, MODE_POD, MODE_RANDOM, MODE_REFUSE, MODE_TURN, Route, RouteKey, SUBROUTE, Slot,
 };
 
 use super::cells::{Addresses, Cells, Region, Regions};
@@ -44,8 +44,9 @@ pub(crate) enum RoutePlan {
 pub(crate) struct Leaf {
     /// How.
     pub(crate) pick: Pick,
-    /// One entry a slot; none at all means that the connect is refused.
-    pub(crate) slots: Vec<SocketAddr>,
+    /// One entry a slot, an endpoint and the number that its connections are counted by; none at all means that the connect is
+    /// refused.
+    pub(crate) slots: Vec<(SocketAddr, u32)>,
 }
 
 /// A plan as it is laid out.
@@ -162,8 +163,11 @@ impl Layout {
             .and_then(|()| match plan {
                 RoutePlan::Sole(leaf) => self.lay(leaf, old_top.take(), now),
                 RoutePlan::Weighted(leaves) => {
-                    let shares = legs.iter().zip(leaves).map(|(laid, (weight, _))| (laid.cell | SUBROUTE, *weight));
-                    let slots: Vec<u32> = shares.flat_map(|(slot, weight)| (0..weight).map(move |_| slot)).collect();
+                    let shares = legs
+                        .iter()
+                        .zip(leaves)
+                        .map(|(laid, (weight, _))| (Slot { cell: laid.cell | SUBROUTE, destination: 0 }, *weight));
+                    let slots: Vec<Slot> = shares.flat_map(|(slot, weight)| (0..weight).map(move |_| slot)).collect();
                     self.lay_slots(MODE_RANDOM, &slots, old_top.take(), now)
                 }
             });
@@ -184,29 +188,29 @@ impl Layout {
 
     fn lay(&mut self, leaf: &Leaf, before: Option<Laid>, now: Instant) -> Result<Laid, Full> {
         let mut slots = Vec::with_capacity(leaf.slots.len());
-        for address in &leaf.slots {
+        for (address, destination) in &leaf.slots {
             let Some((cell, fresh)) = self.addresses.hold(*address) else {
-                leaf.slots.iter().take(slots.len()).for_each(|address| self.addresses.release(*address, now));
+                leaf.slots.iter().take(slots.len()).for_each(|(address, _)| self.addresses.release(*address, now));
                 before.into_iter().for_each(|laid| self.clear(laid, now));
                 return Err(Full(Sort::Endpoints));
             };
             if fresh {
                 self.write_endpoint(cell, *address);
             }
-            slots.push(cell);
+            slots.push(Slot { cell, destination: *destination });
         }
         let laid = self.lay_slots(mode(leaf), &slots, before, now);
         match laid {
-            Ok(laid) => Ok(Laid { held: leaf.slots.clone(), ..laid }),
+            Ok(laid) => Ok(Laid { held: leaf.slots.iter().map(|(address, _)| *address).collect(), ..laid }),
             Err(full) => {
-                leaf.slots.iter().for_each(|address| self.addresses.release(*address, now));
+                leaf.slots.iter().for_each(|(address, _)| self.addresses.release(*address, now));
                 Err(full)
             }
         }
     }
 
     /// Slots first, then the word that names them; what was there before is not used for anything else for a while.
-    fn lay_slots(&mut self, mode: u8, slots: &[u32], before: Option<Laid>, now: Instant) -> Result<Laid, Full> {
+    fn lay_slots(&mut self, mode: u8, slots: &[Slot], before: Option<Laid>, now: Instant) -> Result<Laid, Full> {
         let room = u32::try_from(slots.len()).ok().and_then(|count| self.regions.take(count));
         let cell = before.as_ref().map(|laid| laid.cell).or_else(|| self.cells.take());
         let (Some(region), Some(cell)) = (room, cell) else {
@@ -219,7 +223,7 @@ impl Layout {
             return Err(full);
         };
         for (place, slot) in (region.base..).zip(slots) {
-            self.arrays.slots.at(place).store(u64::from(*slot), Ordering::Release);
+            self.arrays.slots.at(place).store(slot.word(), Ordering::Release);
         }
         let word = Route { mode, base: region.base, count: region.count }.word();
         self.arrays.routes.at(cell).store(word, Ordering::Release);

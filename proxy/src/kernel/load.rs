@@ -16,6 +16,7 @@ use aya_log::EbpfLogger;
 use meshlet_wire::{Settings, VERSION};
 
 use super::beat::Heartbeat;
+use super::flows::Flows;
 use super::maps::Maps;
 use super::outbound::Outbound;
 use super::refusals::Refusals;
@@ -60,6 +61,8 @@ pub(crate) struct Kernel {
     pub(crate) refusals: Refusals,
     /// How much there is room for.
     pub(crate) sizes: Sizes,
+    /// What it has counted of that, until somebody takes it.
+    pub(crate) flows: Option<Flows>,
     /// Ticked by the workers.
     pub(crate) beat: Arc<Heartbeat>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -96,12 +99,13 @@ impl Kernel {
         let maps = Maps::take(&mut ebpf, settings)?;
         let outbound = Outbound::take(&mut ebpf, &sizes)?;
         let routes = Routes::take(&mut ebpf, &sizes)?;
+        let flows = Some(Flows::take(&mut ebpf)?);
         let logger =
             log.then(|| EbpfLogger::init(&mut ebpf)).transpose().context("opening the kernel programs' log")?;
-        Ok(Self { ebpf, maps, outbound, routes, refusals: Refusals::new(sizes.clone()), sizes, beat, logger })
+        Ok(Self { ebpf, maps, outbound, routes, flows, refusals: Refusals::new(sizes.clone()), sizes, beat, logger })
     }
 
-    /// Counts the open connections of what the kernel picks for one pod, below its cgroup, until the link is dropped.
+    /// Counts the connections of what the kernel picks for one pod, below its cgroup, until the link is dropped.
     pub(crate) fn observe(&mut self, cgroup: &Path) -> anyhow::Result<SockOpsLink> {
         let directory = File::open(cgroup).with_context(|| format!("opening cgroup {}", cgroup.display()))?;
         let observer: &mut SockOps =

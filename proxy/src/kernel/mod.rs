@@ -1,10 +1,11 @@
 //! All use of aya: the object is loaded ([`load`]), attached by pinned links ([`links`]), and fed through typed maps
 //! ([`maps`]); [`outbound`] holds what annotations keep out of capture; [`routes`] has what the kernel decides by itself, laid out ([`layout`], [`cells`])
-//! in shared memory ([`words`]); [`sizes`] says how much there may be of everything and [`refusals`] what there was no room for; [`beat`] keeps it armed,
+//! in shared memory ([`words`]), and [`flows`] what it has counted of that; [`sizes`] says how much there may be of everything and [`refusals`] what there was no room for; [`beat`] keeps it armed,
 //! [`preflight`] says beforehand what is missing, [`sys`] holds what aya lacks.
 
 mod beat;
 mod cells;
+mod flows;
 mod layout;
 mod links;
 mod load;
@@ -19,6 +20,7 @@ mod usage;
 mod words;
 
 pub(crate) use aya::programs::sock_ops::SockOpsLink;
+pub(crate) use flows::Flows;
 pub(crate) use layout::{Leaf, Pick, RoutePlan};
 pub(crate) use links::{Links, is_bpffs, lock_node, mount_bpffs, uninstall};
 pub(crate) use load::{FailurePolicy, Kernel};

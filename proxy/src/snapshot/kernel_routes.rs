@@ -1,7 +1,7 @@
 //! What the kernel decides by itself: the routes of every scope on this node that need no bytes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use meshlet_routing::decide::Dialled;
@@ -11,6 +11,7 @@ use meshlet_wire::RouteKey;
 
 use super::ids::Ids;
 use crate::kernel::{Leaf, Pick, RoutePlan};
+use crate::metrics::{Destination, Destinations};
 
 /// Numbers of scopes, by which the hooks find a pod's routes; one is never used for another scope.
 #[derive(Default)]
@@ -47,7 +48,9 @@ pub(crate) fn plan(
     numbers: &mut ScopeNumbers,
     ids: &Ids,
     pods: &[PodAddresses],
+    destinations: &mut Destinations,
 ) -> BTreeMap<RouteKey, RoutePlan> {
+    destinations.begin();
     let mut wanted = BTreeMap::new();
     // A client hashes as the address that it speaks from; a place without one of the family is never asked for.
     let of = |family| -> Vec<IpAddr> {
@@ -62,21 +65,33 @@ pub(crate) fn plan(
                 Family::V6 => &v6,
             };
             if let Ok(route) = table.kernel_route(Dialled { address, port }, pods) {
-                wanted.insert(RouteKey { scope: number, service }, laid_out(route));
+                wanted.insert(RouteKey { scope: number, service }, laid_out(route, table, destinations));
             }
         }
     }
     wanted
 }
 
-fn laid_out(KernelRoute { mut destinations }: KernelRoute) -> RoutePlan {
-    let leaf = |KernelDestination { pick, slots }| Leaf { pick: picked(pick), slots };
-    match destinations.pop() {
-        Some((_, only)) if destinations.is_empty() => RoutePlan::Sole(leaf(only)),
-        last => {
-            RoutePlan::Weighted(destinations.into_iter().chain(last).map(|(weight, one)| (weight, leaf(one))).collect())
-        }
+fn laid_out(route: KernelRoute, table: &Table, destinations: &mut Destinations) -> RoutePlan {
+    let mut leaves: Vec<(u32, Leaf)> =
+        route.destinations.into_iter().map(|(weight, one)| (weight, leaf(one, table, destinations))).collect();
+    match leaves.pop() {
+        Some((_, only)) if leaves.is_empty() => RoutePlan::Sole(only),
+        last => RoutePlan::Weighted(leaves.into_iter().chain(last).collect()),
     }
+}
+
+/// Each endpoint is numbered once, however many slots it has.
+fn leaf(one: KernelDestination, table: &Table, destinations: &mut Destinations) -> Leaf {
+    let Some(cluster) = one.cluster.map(|id| table.cluster(id)) else {
+        return Leaf { pick: picked(one.pick), slots: Vec::new() };
+    };
+    let mut numbers: HashMap<SocketAddr, u32> = HashMap::new();
+    let mut number = |address: SocketAddr| {
+        *numbers.entry(address).or_insert_with(|| destinations.number(Destination::of(cluster, Some(address))))
+    };
+    let slots = one.slots.into_iter().map(|address| (address, number(address))).collect();
+    Leaf { pick: picked(one.pick), slots }
 }
 
 fn picked(pick: KernelPick) -> Pick {

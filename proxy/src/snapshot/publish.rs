@@ -17,6 +17,7 @@ use super::ids::{self, Address, Ids};
 use super::kernel_routes::{self, ScopeNumbers};
 use crate::connection::Services;
 use crate::kernel::{Kernel, RoutePlan, Sort};
+use crate::metrics::{Destinations, Metrics};
 
 /// When what the kernel had no room for is asked for again: what was given back is free by then.
 const AGAIN: Duration = Duration::from_secs(6);
@@ -96,9 +97,17 @@ impl Published {
         self.scopes.of(scope)
     }
 
-    /// Lays out what the kernel decides by itself; `pods` are the addresses of captured pods by their places.
-    pub(crate) fn lay_out(&mut self, world: &World, kernel: &mut Kernel, pods: Vec<PodAddresses>, now: Instant) {
-        if let Some(wanted) = self.routes(pods, now) {
+    /// Lays out what the kernel decides by itself, to be counted in `metrics`; `pods` are the addresses of captured pods by their
+    /// places.
+    pub(crate) fn lay_out(
+        &mut self,
+        world: &World,
+        kernel: &mut Kernel,
+        metrics: &Metrics,
+        pods: Vec<PodAddresses>,
+        now: Instant,
+    ) {
+        if let Some(wanted) = metrics.number(|destinations| self.routes(destinations, pods, now)) {
             let refused = kernel.routes.set(&wanted, now);
             self.again = (!refused.is_empty()).then_some(now + AGAIN);
             for sort in [Sort::Routes, Sort::Slots, Sort::Endpoints] {
@@ -111,12 +120,17 @@ impl Published {
     }
 
     /// The routes that the kernel is to decide by, unless they are what they were.
-    fn routes(&mut self, pods: Vec<PodAddresses>, now: Instant) -> Option<BTreeMap<RouteKey, RoutePlan>> {
+    fn routes(
+        &mut self,
+        destinations: &mut Destinations,
+        pods: Vec<PodAddresses>,
+        now: Instant,
+    ) -> Option<BTreeMap<RouteKey, RoutePlan>> {
         let wanted = LaidOut { pods, ids: self.ids.changes() };
         if self.laid_out.as_ref() == Some(&wanted) && self.again.is_none_or(|due| now < due) {
             return None;
         }
-        let plan = kernel_routes::plan(&self.tables, &mut self.scopes, &self.ids, &wanted.pods);
+        let plan = kernel_routes::plan(&self.tables, &mut self.scopes, &self.ids, &wanted.pods, destinations);
         self.laid_out = Some(wanted);
         Some(plan)
     }

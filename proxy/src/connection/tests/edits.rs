@@ -16,6 +16,7 @@ use super::super::route::{Action, Forward, Plan, Target};
 use super::super::worker::{Resources, Worker};
 use super::super::{Dialled, Downstream, json_line};
 use super::*;
+use crate::metrics::{Counter, channel};
 use crate::protocol::http1::request::RequestHead;
 use crate::protocol::http1::response::ResponseHead;
 use crate::protocol::http1::{Parsed, forward};
@@ -24,7 +25,10 @@ use crate::snapshot::asked::ResolvConf;
 fn downstream() -> Downstream {
     let dialled: SocketAddr = "10.96.0.7:8080".parse().expect("an address");
     Downstream {
-        worker: Worker::new(Resources::new(None, ResolvConf::new("/nowhere".into())).expect("what a worker needs")),
+        worker: Worker::new(
+            Resources::new(None, ResolvConf::new("/nowhere".into()), Counter::new(channel().0))
+                .expect("what a worker needs"),
+        ),
         pod: Pod::new(client(Protocol::Http, dialled, &[])).into(),
         dialled: Dialled { address: dialled.ip(), port: dialled.port() },
         peer: "10.1.0.5:41000".parse().expect("an address"),

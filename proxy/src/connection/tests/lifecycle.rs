@@ -1,6 +1,7 @@
 //! Pods that come and go, workers that start and stop.
 
 use super::*;
+use crate::metrics::channel;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nHost: echo\r\n\r\n";
@@ -105,8 +106,8 @@ fn given_running_workers_then_each_beats_from_its_own_loop() {
     let beat = Arc::new(move |worker: usize| {
         counted[worker].fetch_add(1, Ordering::SeqCst);
     });
-    let workers =
-        Workers::start(NonZeroUsize::new(2).expect("two"), beat, AccessLog::Off, &nowhere()).expect("workers");
+    let workers = Workers::start(NonZeroUsize::new(2).expect("two"), beat, AccessLog::Off, &nowhere(), &channel().0)
+        .expect("workers");
     wait_for(|| beats.iter().all(|beats| beats.load(Ordering::SeqCst) >= 3));
     workers.shutdown(Duration::ZERO);
 }

@@ -2,6 +2,7 @@
 //! and a service id is dialled by hand.
 
 mod bodies;
+mod counted;
 mod edits;
 mod effects;
 mod failures;
@@ -21,6 +22,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,12 +30,13 @@ use arc_swap::ArcSwap;
 use meshlet_routing::decide::Dialled;
 use meshlet_routing::model::{
     Creation, Endpoint, ExportTo, Hostname, Kind, Labels, ObjectRef, PodAddresses, Protocol, Resolution, Service,
-    ServicePort, TrafficDistribution, World,
+    ServicePort, TrafficDistribution, Workload, World,
 };
 use meshlet_routing::table::{Scope, Table};
 use meshlet_routing::validate::validate;
 
 use super::{Client, Common, Netns, Services, Workers};
+use crate::metrics::{Tally, channel};
 use crate::settings::AccessLog;
 use crate::snapshot::asked::ResolvConf;
 
@@ -200,6 +203,8 @@ struct Node {
     workers: Option<Workers>,
     capture: SocketAddr,
     client: Arc<Client>,
+    /// What the workers have counted and handed over.
+    counted: Receiver<Tally>,
 }
 
 impl Node {
@@ -212,13 +217,14 @@ impl Node {
     fn resolving(resolv_conf: &ResolvConf, protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Self {
         let beat = Arc::new(|_| {});
         let count = NonZeroUsize::new(2).expect("two");
-        let workers = Workers::start(count, beat, AccessLog::Off, resolv_conf).expect("workers");
+        let (tallies, counted) = channel();
+        let workers = Workers::start(count, beat, AccessLog::Off, resolv_conf, &tallies).expect("workers");
         let listeners = listeners(count.get());
         let port = listeners[0][0].local_addr().expect("an address").port();
         let capture = SocketAddr::from((Ipv4Addr::from(meshlet_wire::id_address(ID)), port));
         let client = client(protocol, dialled, endpoints);
         workers.enrol(Arc::clone(&client), listeners);
-        Self { workers: Some(workers), capture, client }
+        Self { workers: Some(workers), capture, client, counted }
     }
 
     /// HTTP, with one endpoint, whose address was dialled: unknown hosts go there too.
@@ -279,6 +285,7 @@ pub(crate) fn client(protocol: Protocol, dialled: SocketAddr, endpoints: &[Socke
     Arc::new(Client {
         namespace: "shop".into(),
         pod: "client".into(),
+        workload: Workload::of_itself("shop".into(), "client".into()).into(),
         cookie: COOKIE,
         addresses: PodAddresses { v4: Some(Ipv4Addr::LOCALHOST), v6: None },
         netns: Netns::Current,

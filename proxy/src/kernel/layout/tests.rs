@@ -43,26 +43,25 @@ impl Kernel {
         refused.into_iter().collect()
     }
 
-    /// Where connects by a route may go, by what is drawn first and second.
-    fn reached(&self, key: RouteKey) -> Option<Vec<Vec<SocketAddr>>> {
+    /// Where connects by a route may go and what they are counted by, by what is drawn first and second.
+    fn reached(&self, key: RouteKey) -> Option<Vec<Vec<(SocketAddr, u32)>>> {
         let cell = *self.keys.get(&key)?;
         Some(self.slots(cell).into_iter().map(|slot| self.behind(slot)).collect())
     }
 
-    fn behind(&self, slot: u32) -> Vec<SocketAddr> {
-        if slot & SUBROUTE == 0 {
-            return vec![self.endpoint(slot)];
+    fn behind(&self, slot: Slot) -> Vec<(SocketAddr, u32)> {
+        let named = |slot: Slot| (self.endpoint(slot.cell), slot.destination);
+        if slot.cell & SUBROUTE == 0 {
+            return vec![named(slot)];
         }
-        self.slots(slot & !SUBROUTE).into_iter().map(|cell| self.endpoint(cell)).collect()
+        self.slots(slot.cell & !SUBROUTE).into_iter().map(named).collect()
     }
 
-    fn slots(&self, cell: u32) -> Vec<u32> {
+    fn slots(&self, cell: u32) -> Vec<Slot> {
         let route = Route::of(self.layout.arrays.routes.at(cell).load(Ordering::Acquire));
         assert_eq!(route.mode == MODE_REFUSE, route.count == 0, "{route:?}");
         let slots = route.base..route.base + route.count;
-        slots
-            .map(|place| u32::try_from(self.layout.arrays.slots.at(place).load(Ordering::Acquire)).expect("a slot"))
-            .collect()
+        slots.map(|place| Slot::of(self.layout.arrays.slots.at(place).load(Ordering::Acquire))).collect()
     }
 
     fn endpoint(&self, cell: u32) -> SocketAddr {
@@ -80,9 +79,9 @@ impl Kernel {
 }
 
 /// What [`Kernel::reached`] is to be.
-fn meant(plan: &RoutePlan) -> Vec<Vec<SocketAddr>> {
+fn meant(plan: &RoutePlan) -> Vec<Vec<(SocketAddr, u32)>> {
     match plan {
-        RoutePlan::Sole(leaf) => leaf.slots.iter().map(|address| vec![*address]).collect(),
+        RoutePlan::Sole(leaf) => leaf.slots.iter().map(|slot| vec![*slot]).collect(),
         RoutePlan::Weighted(leaves) => {
             let times = |(weight, leaf): &(u32, Leaf)| (0..*weight).map(|_| leaf.slots.clone()).collect::<Vec<_>>();
             leaves.iter().flat_map(times).collect()
@@ -95,7 +94,7 @@ fn key(service: u32) -> RouteKey {
 }
 
 fn leaf(hosts: &[u8]) -> Leaf {
-    let slots = hosts.iter().map(|host| SocketAddr::from(([10, 0, 0, *host], 80))).collect();
+    let slots = hosts.iter().map(|host| (SocketAddr::from(([10, 0, 0, *host], 80)), 100 + u32::from(*host))).collect();
     Leaf { pick: Pick::Random, slots }
 }
 
@@ -213,7 +212,7 @@ proptest! {
         let mut kernel = Kernel::new(64, 400, 12);
         kernel.set(&wanted([(0, before)]));
         let read: Vec<(u32, SocketAddr)> = kernel.keys.get(&key(0)).map_or_else(Vec::new, |cell| {
-            kernel.slots(*cell).into_iter().filter(|slot| slot & SUBROUTE == 0).map(|slot| (slot, kernel.endpoint(slot))).collect()
+            kernel.slots(*cell).into_iter().map(|slot| slot.cell).filter(|cell| cell & SUBROUTE == 0).map(|cell| (cell, kernel.endpoint(cell))).collect()
         });
         for plans in after {
             kernel.set(&wanted(plans));
