@@ -2,6 +2,7 @@
 
 mod addresses;
 mod annotations;
+mod changing;
 mod check;
 mod cluster;
 mod either_family;

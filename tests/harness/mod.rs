@@ -12,4 +12,4 @@ pub use metrics::Metrics;
 pub use node::{Node, SERVICE_PORT, binary, cluster, daemon_command, mesh_rule, sandbox};
 pub use shares::{Shares, assert_share, many};
 pub use wait::wait_for;
-pub use way::{FAMILIES, Way};
+pub use way::Way;

@@ -2,12 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use meshlet_sandbox::{Answer, Families, HttpCall};
+use meshlet_sandbox::{Answer, HttpCall};
 
 use super::{Node, SERVICE_PORT};
-
-/// The families that are captured.
-pub const FAMILIES: [Families; 1] = [Families::V4];
 
 /// One way to dial a Service from the marked pod.
 #[derive(Debug, Clone, Copy)]

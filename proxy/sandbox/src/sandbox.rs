@@ -237,6 +237,12 @@ impl Sandbox {
         Ok(self.running(pod)?.netns.path())
     }
 
+    /// The node's network namespace, which forwards between pods.
+    #[must_use]
+    pub fn node_netns(&self) -> PathBuf {
+        self.node.path()
+    }
+
     /// The cgroup of the pod's container `app`: a process that joins it is the pod's.
     ///
     /// # Errors
