@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Node, Shares, binary, daemon_command, mesh_rule, sandbox};
-use meshlet_sandbox::{Client, ConnectCall, Daemon, FloodCall, HttpCall, Layout, PodName, PodSpec};
+use harness::{Node, Shares, Way, binary, daemon_command, mesh_rule, sandbox};
+use meshlet_sandbox::{Client, ConnectCall, Daemon, Families, FloodCall, HttpCall, Layout, PodName, PodSpec};
 
 const CONNECTIONS: usize = 4;
 
+const ALL_TO_V1: &str = "  http:\n  - route: [{destination: {host: httpping-without-sidecar, subset: v1}}]";
+
 fn ruled(flags: &[&str]) -> Node {
     let mut node = Node::with(Layout::Systemd, flags);
-    node.apply(&mesh_rule("  http:\n  - route: [{destination: {host: httpping-without-sidecar, subset: v1}}]"));
+    node.apply(&mesh_rule(ALL_TO_V1));
     node
 }
 
@@ -102,11 +104,15 @@ fn given_load_when_the_daemon_is_asked_to_stop_then_no_request_fails_and_kube_pr
 #[test]
 fn given_failure_policy_closed_when_the_daemon_is_killed_then_ruled_services_are_refused_to_marked_pods_alone() {
     let closed = ["--failure-policy", "closed"];
-    let mut node = ruled(&closed);
+    let mut node = Node::built(sandbox(Layout::Systemd), Families::Dual, &closed);
+    node.apply(&mesh_rule(ALL_TO_V1));
     node.daemon.kill().expect("killed");
     let mut client = node.client("marked");
-    let refused = client.connect(&ConnectCall::to(node.service)).expect("an answer");
-    assert!(refused.error.is_some_and(|error| error.contains("not permitted")), "EPERM");
+    for way in Way::to_service(&node) {
+        let call = ConnectCall { mapped: way.mapped, ..ConnectCall::to(way.to) };
+        let refused = client.connect(&call).expect("an answer");
+        assert!(refused.error.is_some_and(|error| error.contains("not permitted")), "{way:?}: EPERM");
+    }
     let direct = client.connect(&ConnectCall::to((node.ip("v1-a"), 80))).expect("an answer");
     assert_eq!(direct.error, None, "what no rule is for is untouched");
     fresh(&node, "unmarked").assert_even_over_six();
@@ -163,8 +169,7 @@ fn given_a_kubepods_cgroup_that_is_made_anew_then_the_severed_links_are_mended()
     let service = meshlet_sandbox::ServiceSpec::new("infra-jinsu-lab", "httpping-without-sidecar", 8080, 80)
         .selecting("app", "httpping");
     let address = sandbox.add_service(service).expect("a service");
-    let rule = mesh_rule("  http:\n  - route: [{destination: {host: httpping-without-sidecar, subset: v1}}]");
-    sandbox.apply("rule.yaml", &rule).expect("a rule");
+    sandbox.apply("rule.yaml", &mesh_rule(ALL_TO_V1)).expect("a rule");
     daemon.wait_in_force(&sandbox).expect("in force");
     let marked = PodName::new("infra-jinsu-lab", "marked");
     daemon.wait_captured(&marked, true).expect("captured");

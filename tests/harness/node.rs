@@ -105,7 +105,9 @@ impl Node {
         Self::built(cluster(), Families::V4, &[])
     }
 
-    fn built(mut sandbox: Sandbox, families: Families, flags: &[&str]) -> Self {
+    /// In a sandbox, with pods and a service of these IP families, and further flags.
+    #[must_use]
+    pub fn built(mut sandbox: Sandbox, families: Families, flags: &[&str]) -> Self {
         sandbox.namespace(NAMESPACE, &[]).expect("a namespace");
         for version in ["v1", "v2"] {
             for letter in ["a", "b", "c"] {
