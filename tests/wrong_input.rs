@@ -45,7 +45,9 @@ fn given_a_node_that_lacks_something_when_the_daemon_starts_then_it_says_what_an
 
 #[test]
 fn given_wrong_usage_then_the_exit_code_is_64() {
-    for arguments in [&["run"][..], &["run", "-f", "/tmp", "--workers", "0"], &["no-such-command"], &[]] {
+    for arguments in
+        [&["run", "--no-such-flag"][..], &["run", "-f", "/tmp", "--workers", "0"], &["no-such-command"], &[]]
+    {
         let status = Command::new(binary()).args(arguments).env_clear().output().expect("it ran").status;
         assert_eq!(status.code(), Some(64), "{arguments:?}");
     }
