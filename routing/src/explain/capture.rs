@@ -2,44 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::connection::Reading;
 use super::{CaptureShown, Client, namespace_of};
 use crate::decide::{Dialled, Selected, SelectedConnection, refusal, select_connection};
 use crate::enrol::enrol;
 use crate::model::{OutboundTraffic, Pod, World};
-use crate::table::{FilterChains, Scope, Table};
-
-/// Which connections of captured pods are captured.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Capture {
-    /// Those to addresses that a rule of any captured pod of the node gives a meaning to.
-    #[default]
-    Ruled,
-    /// Those as well whose port number is declared HTTP, whatever the address: there Host decides.
-    Ports,
-}
-
-impl Capture {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Ruled => "ruled",
-            Self::Ports => "ports",
-        }
-    }
-
-    /// Why `table` makes a connection one for the proxy. The hooks know single addresses alone: what a table means for every
-    /// address (`Table::captures`) is not for them, see [`missed`].
-    fn meaning(self, table: &Table, dialled: Dialled) -> Option<&'static str> {
-        if table.ruled().any(|ruled| ruled == (dialled.address, dialled.port)) {
-            return Some("a rule gives the address a meaning");
-        }
-        let declared = self == Self::Ports && table.treatment(dialled).is_http();
-        declared.then_some("the port is declared HTTP")
-    }
-}
+use crate::table::{Capture, FilterChains, Meaning, Scope, Table};
 
 /// What a connection misses by not being captured: the table has a meaning for it that its address does not show.
 pub(super) fn missed(
@@ -65,7 +33,9 @@ pub(super) fn missed(
         (false, true) => "REGISTRY_ONLY is to refuse it",
         (false, false) => return None,
     };
-    Some(format!("{what}, but no rule is for this address, and only addresses are captured by this version"))
+    Some(format!(
+        "{what}, but no rule is for this address: capture by ports (--capture ports) makes Host decide here too"
+    ))
 }
 
 /// What becomes of a captured client's connection; `table` is the client's own.
@@ -76,21 +46,18 @@ pub(super) fn judge(
     capture: Capture,
     dialled: Dialled,
 ) -> CaptureShown {
-    let (captured, message) = if let Some(why) = capture.meaning(table, dialled) {
-        (true, why.to_owned())
+    // To itself a pod talks over loopback, which nothing but a rule for that very address looks into.
+    let own = matches!(client, Client::Pod(pod) if pod.addresses.contains(&dialled.address));
+    let meaning = |table: &Table| table.captures(dialled, capture).filter(|meaning| !own || *meaning == Meaning::Ruled);
+    let (captured, message) = if let Some(meaning) = meaning(table) {
+        (true, meaning.as_str().to_owned())
     } else {
         let scopes = neighbours(world, client);
         let mut meanings = scopes.iter().filter_map(|(scope, pod)| {
-            let why = capture.meaning(&Table::build(world, scope), dialled)?;
-            Some(format!("{why} for {}/{} on the same node", pod.namespace, pod.name))
+            let meaning = meaning(&Table::build(world, scope))?;
+            Some(format!("{} for {}/{} on the same node", meaning.as_str(), pod.namespace, pod.name))
         });
         meanings.next().map_or_else(|| (false, unmeant(capture)), |why| (true, why))
-    };
-    let message = match capture {
-        Capture::Ruled => message,
-        Capture::Ports => {
-            format!("{message} (the daemon of this version does not capture by port: there it is as with ruled)")
-        }
     };
     let (address, port) = (dialled.address.to_string(), dialled.port);
     CaptureShown { mode: capture.as_str(), address, port, captured, message }

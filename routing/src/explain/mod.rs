@@ -23,12 +23,12 @@ mod url;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+pub use crate::table::Capture;
 pub use answer::{
     Answered, CaptureShown, ClientShown, DelegateShown, Destination, Explanation, Judged, KeyShown, LoadBalancerShown,
     LoserShown, Pick, RequestShown, RuleShown, ServiceShown, Skipped,
 };
 pub use asked::{Asked, Unanswerable, Who, Written};
-pub use capture::Capture;
 pub use cluster::{OutlierShown, PlaceShown, PoolShown, TlsShown};
 pub use policy::{AbortShown, DelayShown, FaultShown, MirrorShown, PolicyShown, RetriesShown};
 pub use url::{Header, Url};
@@ -210,11 +210,14 @@ fn namespace_of<'w>(world: &'w World, name: &str) -> Option<&'w Namespace> {
     world.namespaces.iter().find(|namespace| &*namespace.name == name)
 }
 
-/// For a name without address that a rule is for, or that is to be refused, wherever it is: no address in particular.
+/// For a name without address where every address is captured, or where a rule is for the name, or it is to be refused: no
+/// address in particular.
 fn nowhere(table: &Table, question: &Question<'_>, request: &Request<'_>) -> Option<IpAddr> {
     let dialled = Dialled { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: question.port };
     let reading = Reading::new(table.treatment(dialled), question, dialled);
-    capture::missed(table, &reading, &select(table, dialled, request), dialled).map(|_| dialled.address)
+    let captured = || table.captures(dialled, question.capture).is_some();
+    let missed = || capture::missed(table, &reading, &select(table, dialled, request), dialled).is_some();
+    (captured() || missed()).then_some(dialled.address)
 }
 
 /// The address a client dials by the service's name, as its resolver gives it: one of the service, of a pod when it is headless,

@@ -51,7 +51,7 @@ pub(super) fn why(
     Some(if let Some(unseen) = unseen(view, rule) {
         unseen
     } else if owner {
-        ("NotAtAnAddress", "the connection is not captured: only addresses are, and no rule is for this one".to_owned())
+        ("NotAtAnAddress", "the connection is not captured: no rule is for the address dialled".to_owned())
     } else if concern.met == Met::Nobody {
         ("NotAtAnAddress", "no service that the client knows listens at the address and port dialled".to_owned())
     } else if let Met::Connection(protocol) = concern.met {

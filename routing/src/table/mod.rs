@@ -5,6 +5,7 @@
 
 mod action;
 mod by_host;
+mod capture;
 mod clusters;
 mod delegation;
 mod destination_rules;
@@ -34,6 +35,7 @@ use crate::model::{Labels, Locality, OutboundTraffic, Pod, Protocol, Service, Wo
 
 pub(crate) use action::{Action, Forward};
 pub(crate) use by_host::ByHost;
+pub use capture::{Capture, Captured, Meaning};
 use clusters::ClusterTable;
 pub use clusters::{Cluster, ClusterId, Finding, Target};
 pub(crate) use delegation::{Delegates, Undelegated, Unused};
@@ -157,12 +159,6 @@ impl Table {
     /// Ports that are captured whatever the address, since a rule is for a name that has none.
     pub fn ruled_anywhere(&self) -> impl Iterator<Item = u16> + '_ {
         self.routes.ruled_anywhere()
-    }
-
-    /// Whether connections to an address and port are captured.
-    #[must_use]
-    pub fn captures(&self, dialled: Dialled) -> bool {
-        self.routes.captures(dialled)
     }
 
     /// What becomes of what the scope does not know.

@@ -44,6 +44,8 @@ pub(super) struct Routes {
     anywhere: HashMap<u16, Listener>,
     /// Declared HTTP: one set of names per port number, whatever the address.
     ports: HashMap<u16, Domains>,
+    /// Pods of headless services on ports declared HTTP: registered, though names alone decide there.
+    pods: BTreeSet<(IpAddr, u16)>,
     ruled: BTreeSet<(IpAddr, u16)>,
     ruled_anywhere: BTreeSet<u16>,
     pub(super) outbound: OutboundTraffic,
@@ -57,6 +59,7 @@ impl Routes {
             ports,
             addresses: HashMap::new(),
             anywhere: HashMap::new(),
+            pods: BTreeSet::new(),
             ruled: BTreeSet::new(),
             outbound: view.outbound(),
         };
@@ -88,8 +91,9 @@ impl Routes {
             if meant {
                 self.ruled.insert((address, port.number));
             }
-            let own = !(service.headless() && port.protocol.is_http());
-            if own {
+            if service.headless() && port.protocol.is_http() {
+                self.pods.insert((address, port.number));
+            } else {
                 heard(self.addresses.entry(Dialled { address, port: port.number }), listener);
             }
         }
@@ -103,11 +107,38 @@ impl Routes {
         self.ruled_anywhere.iter().copied()
     }
 
-    /// Under REGISTRY_ONLY everything has a meaning: most often that it is refused.
-    pub(super) fn captures(&self, dialled: Dialled) -> bool {
+    pub(super) fn declared_http(&self) -> impl Iterator<Item = u16> + '_ {
+        self.ports.keys().copied()
+    }
+
+    /// Addresses and ports that somebody registered.
+    pub(super) fn known(&self) -> impl Iterator<Item = (IpAddr, u16)> + '_ {
+        self.addresses.keys().map(|dialled| (dialled.address, dialled.port)).chain(self.pods.iter().copied())
+    }
+
+    pub(super) fn knows(&self, dialled: Dialled) -> bool {
+        self.addresses.contains_key(&dialled) || self.pods.contains(&(dialled.address, dialled.port))
+    }
+
+    pub(super) fn is_ruled(&self, dialled: Dialled) -> bool {
+        self.ruled.contains(&(dialled.address, dialled.port))
+    }
+
+    pub(super) fn is_ruled_anywhere(&self, port: u16) -> bool {
+        self.ruled_anywhere.contains(&port)
+    }
+
+    pub(super) fn is_declared_http(&self, port: u16) -> bool {
+        self.ports.contains_key(&port)
+    }
+
+    pub(super) fn is_registry_only(&self) -> bool {
         self.outbound == OutboundTraffic::RegistryOnly
-            || self.ruled_anywhere.contains(&dialled.port)
-            || self.ruled.contains(&(dialled.address, dialled.port))
+    }
+
+    /// Whether names and rules for every address are without effect here: the listener of the address is its own service's.
+    pub(super) fn has_own_meaning(&self, dialled: Dialled) -> bool {
+        self.addresses.get(&dialled).is_some_and(|listener| !listener.protocol.is_http())
     }
 
     pub(super) fn listens(&self, dialled: Dialled) -> bool {

@@ -2,6 +2,7 @@
 //! that it holds us to, `s3_5_…`, or `q…` where the statement is a quirk of the code.
 
 mod ask;
+mod captured;
 mod explained;
 mod families;
 mod gamma;

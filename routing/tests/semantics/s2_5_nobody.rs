@@ -1,6 +1,7 @@
 //! Section 2.5: no virtual host, no route, no listener.
 
 use meshlet_routing::decide::{Dialled, Outcome, refusal};
+use meshlet_routing::table::{Capture, Meaning};
 
 use crate::ask::{decided, get, istio, pod, sent, service, table, table_in};
 
@@ -48,7 +49,8 @@ fn s2_5_given_no_listener_then_bytes_pass_or_the_connection_is_closed() {
         let nowhere = dialled("192.0.2.1", 81);
         assert_eq!(refusal(&any, nowhere, is_http), None);
         assert_eq!(refusal(&only, nowhere, is_http).map(|reason| reason.as_str()), Some("NoListener"));
-        assert!(only.captures(nowhere) && !any.captures(nowhere));
+        let meanings = [&only, &any].map(|table| table.captures(nowhere, Capture::Ruled));
+        assert_eq!(meanings, [Some(Meaning::Unregistered), None]);
     }
 }
 
