@@ -1,9 +1,9 @@
 //! meshlet's kernel half: the programs, in the order a connection meets them.
 //!
 //! The hooks of addresses are attached once, at the kubepods cgroup, by pinned links. A redirected connection goes to an
-//! address in 127.64.0.0/10, or in fd6d:6573:686c:6574::/96, that *is* the service's id, and nothing is stored for it. A rule
-//! that needs no bytes is carried out in connect; what the app asked for is kept in the socket's own storage. `sock_ops` is
-//! attached to captured pods alone.
+//! address in 127.64.0.0/10, or in fd6d:6573:686c:6574::/96, that *is* the service's id, and nothing is stored for it; an address
+//! that rules mean without naming it is given an id when it is first dialled. A rule that needs no bytes is carried out in
+//! connect; what the app asked for is kept in the socket's own storage. `sock_ops` is attached to captured pods alone.
 // The BPF target has no atomic types, but the instruction is there.
 #![feature(core_intrinsics)]
 #![expect(internal_features, reason = "there is no stable way to an atomic add on this target")]
@@ -12,6 +12,7 @@
 
 mod connect;
 mod getpeername;
+mod learn;
 mod maps;
 mod outbound;
 mod pick;

@@ -1,4 +1,5 @@
-//! Every map: key, value, size, who writes, who reads. The daemon creates, fills and drops them; programs only read.
+//! Every map: key, value, size, who writes, who reads. The daemon creates, fills and drops them; programs read, and write what is
+//! said of them below.
 
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::SkStorage;
@@ -6,19 +7,36 @@ use aya_ebpf::macros::btf_map;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, SockHash};
 use meshlet_wire::{
-    BEATS, ENDPOINTS, EndpointEntry, FLOWS, Flow, FlowKey, LISTED_PORTS, LISTED_RANGES, PODS, Peer, PodEntry, PortKey,
-    ROUTES, RangeKey, RouteKey, SERVICES, SLOTS, ServiceKey, Settings,
+    BEATS, ENDPOINTS, EndpointEntry, FLOWS, Flow, FlowKey, LISTED_PORTS, LISTED_RANGES, PODS, PORT_WORDS, Peer,
+    PodEntry, PortKey, ROUTES, RangeKey, RouteKey, SEEN, SEEN_IDS, SERVICES, SLOTS, Seen, ServiceKey, Settings,
 };
 
 const NO_PREALLOC: u32 = aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 
-/// What a pod dials → service id. Written by the daemon when rules change, read on every connect.
+/// What a pod dials → service id, or `NATIVE`. Written by the daemon when rules change, read on every connect.
 #[map(name = "meshlet_service")]
 pub(crate) static SERVICE: HashMap<ServiceKey, u32> = HashMap::with_max_entries(SERVICES, NO_PREALLOC);
 
 /// Service id → what the pod dialled, for getpeername. Entries outlive their service for a while, so there is room for more.
 #[map(name = "meshlet_ids")]
 pub(crate) static IDS: HashMap<u32, ServiceKey> = HashMap::with_max_entries(2 * SERVICES, NO_PREALLOC);
+
+/// Ports that are captured at every address that has no entry in the service map, a bit each. Written by the daemon when
+/// rules change, read on connects that miss there.
+#[map(name = "meshlet_anyport")]
+pub(crate) static ANY_PORT: Array<u64> = Array::with_max_entries(PORT_WORDS, 0);
+
+/// What a pod dialled on such a port → the id it was given. Written by the programs; the daemon takes away what is idle.
+#[map(name = "meshlet_seen")]
+pub(crate) static SEEN_KEY: HashMap<ServiceKey, Seen> = HashMap::with_max_entries(SEEN, NO_PREALLOC);
+
+/// The id → what the pod dialled, for getpeername and the proxy. Written and taken away like the former, taken away later.
+#[map(name = "meshlet_seenid")]
+pub(crate) static SEEN_ID: HashMap<u32, ServiceKey> = HashMap::with_max_entries(SEEN_IDS, NO_PREALLOC);
+
+/// How many connects found no id to be had; per CPU, counted by the programs.
+#[map(name = "meshlet_unseen")]
+pub(crate) static UNSEEN: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
 /// Network-namespace cookie → captured pod.
 #[map(name = "meshlet_pods")]

@@ -10,10 +10,12 @@ use aya_ebpf::helpers::generated::{
 use aya_ebpf::programs::SockAddrContext;
 use aya_log_ebpf::warn;
 use meshlet_wire::{
-    BEAT_TABLES, BEAT_WORKERS, EndpointEntry, FlowKey, NO_LIST, OWN_MARK, Peer, PodEntry, ServiceKey, Slot,
+    BEAT_TABLES, BEAT_WORKERS, EndpointEntry, FlowKey, LEARNED, NATIVE, NO_LIST, OWN_MARK, Peer, PodEntry, ServiceKey,
+    Slot,
 };
 
-use crate::maps::{BEAT, IDS, LISTEN, PEER, PODS_MAP, SERVICE, SETTINGS};
+use crate::learn::{is_captured_anywhere, learn};
+use crate::maps::{BEAT, IDS, LISTEN, PEER, PODS_MAP, SEEN_ID, SERVICE, SETTINGS};
 use crate::outbound;
 use crate::pick::{Picked, pick};
 
@@ -42,7 +44,7 @@ pub(crate) enum Source {
     V6([u8; 16]),
 }
 
-/// Service first, then the pod: a miss is all that an unmarked pod ever pays.
+/// Service first, then the port, then the pod: a miss is all that an unmarked pod ever pays.
 #[inline(always)]
 pub(crate) fn decide(ctx: &SockAddrContext, sk: *mut bpf_sock, key: &ServiceKey, source: Source) -> Verdict {
     // SAFETY: the verifier checks that the context's fields are readable.
@@ -53,8 +55,11 @@ pub(crate) fn decide(ctx: &SockAddrContext, sk: *mut bpf_sock, key: &ServiceKey,
         return dialled_by_hand(ctx, key);
     }
     // SAFETY: the value is a plain word that the daemon replaces whole.
-    let Some(&id) = (unsafe { SERVICE.get(key) }) else {
-        return Verdict::Allow;
+    let id = match unsafe { SERVICE.get(key) } {
+        Some(&NATIVE) => return Verdict::Allow,
+        Some(&id) => Some(id),
+        None if is_captured_anywhere(key) => None,
+        None => return Verdict::Allow,
     };
     // SAFETY: `sk` is never null in this hook, and both fields are readable.
     let (device, mark) = unsafe { ((*sk).bound_dev_if, (*sk).mark) };
@@ -66,10 +71,15 @@ pub(crate) fn decide(ctx: &SockAddrContext, sk: *mut bpf_sock, key: &ServiceKey,
     let Some(&pod) = (unsafe { PODS_MAP.get(cookie) }) else {
         return Verdict::Allow;
     };
-    if native(key, source, &pod) || pod.list != NO_LIST && !outbound::leaves(pod.list, key) {
+    if native(key, source, &pod) || (id.is_none() && is_own(key, &pod)) {
         return Verdict::Allow;
     }
-    if beating(BEAT_TABLES) {
+    if pod.list != NO_LIST && !outbound::leaves(pod.list, key) {
+        return Verdict::Allow;
+    }
+    if let Some(id) = id
+        && beating(BEAT_TABLES)
+    {
         match pick(&pod, id) {
             None => {}
             Some(Picked::Nobody) => return Verdict::Nobody,
@@ -82,10 +92,10 @@ pub(crate) fn decide(ctx: &SockAddrContext, sk: *mut bpf_sock, key: &ServiceKey,
         }
     }
     if !listening(cookie) {
-        warn!(ctx, "no listener for service id {}", id);
+        warn!(ctx, "no listener for service id {}", id.unwrap_or(LEARNED));
     } else if !beating(BEAT_WORKERS) {
-        warn!(ctx, "no heartbeat for service id {}", id);
-    } else {
+        warn!(ctx, "no heartbeat for service id {}", id.unwrap_or(LEARNED));
+    } else if let Some(id) = id.or_else(|| learn(key)) {
         return Verdict::Redirect(id, pod);
     }
     match SETTINGS.get(0) {
@@ -106,6 +116,12 @@ fn native(key: &ServiceKey, source: Source, pod: &PodEntry) -> bool {
         // It will fail, and does so by itself.
         (Some(_), Source::V6(_)) | (None, Source::V4(_)) => true,
     }
+}
+
+/// Whether a pod dials itself: it talks over its loopback then.
+#[inline(always)]
+fn is_own(key: &ServiceKey, pod: &PodEntry) -> bool {
+    key.address == ServiceKey::v4(pod.address, key.port).address || key.address == pod.address_v6
 }
 
 /// An id means something only behind our rewrite: a captured pod may not dial one itself.
@@ -169,6 +185,6 @@ fn netns_cookie(ctx: &SockAddrContext) -> u64 {
 #[inline(always)]
 pub(crate) fn dialled(peer: &ServiceKey) -> Option<ServiceKey> {
     let id = peer.id()?;
-    // SAFETY: the entry is copied out at once; the daemon replaces entries whole.
-    unsafe { IDS.get(id) }.copied()
+    // SAFETY: the entry is copied out at once; who writes entries replaces them whole.
+    unsafe { if id & LEARNED == 0 { IDS.get(id) } else { SEEN_ID.get(id) } }.copied()
 }

@@ -45,6 +45,27 @@ pub fn address_id_v6(address: &[u8; 16]) -> Option<u32> {
     if *prefix == ID_PREFIX_V6 { Some(u32::from_be_bytes(*id.first_chunk()?)) } else { None }
 }
 
+/// In the service map: no id, but native, whatever is captured at every address.
+pub const NATIVE: u32 = 0;
+
+/// Bit of the ids that the hooks give to addresses themselves, as they are dialled; the daemon's have it not.
+pub const LEARNED: u32 = 0x0020_0000;
+
+/// Addresses that have such an id at a time, on a node.
+pub const SEEN: u32 = 65_536;
+
+/// Such ids, those included that are kept for a while after their address has lost them.
+pub const SEEN_IDS: u32 = 131_072;
+
+/// Words of the map of ports that are captured at every address, a bit each.
+pub const PORT_WORDS: u32 = 1024;
+
+/// The word of a port, and its bit there; host byte order.
+#[must_use]
+pub const fn port_bit(port: u16) -> (u32, u64) {
+    (port as u32 >> 6, 1 << (port & 63))
+}
+
 /// What a pod dials, key of the service map and value of the id map: IPv4 as IPv4-mapped IPv6, port in network byte order.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +102,21 @@ impl ServiceKey {
         }
     }
 }
+
+/// The id that an address has been given by a hook, value of the map of seen destinations.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The id, with the bit [`LEARNED`].
+    pub id: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// When it was last dialled, to within [`SEEN_GRAIN`]: `CLOCK_MONOTONIC_COARSE` in nanoseconds.
+    pub used: u64,
+}
+
+/// How far [`Seen::used`] may be behind, in nanoseconds: it is not written on every connect.
+pub const SEEN_GRAIN: u64 = 500_000_000;
 
 /// A captured pod, value of the pod map; its key is the network-namespace cookie.
 #[repr(C)]
@@ -329,7 +365,9 @@ mod tests {
 #[cfg(feature = "user")]
 #[expect(unsafe_code, reason = "aya takes map keys and values as plain bytes")]
 mod user {
-    use super::{EndpointEntry, Flow, FlowKey, Peer, PodEntry, PortKey, RangeKey, RouteKey, ServiceKey, Settings};
+    use super::{
+        EndpointEntry, Flow, FlowKey, Peer, PodEntry, PortKey, RangeKey, RouteKey, Seen, ServiceKey, Settings,
+    };
 
     // SAFETY: byte arrays only, so there is no padding and every bit pattern is a valid value.
     unsafe impl aya::Pod for ServiceKey {}
@@ -341,6 +379,8 @@ mod user {
     unsafe impl aya::Pod for RangeKey {}
     // SAFETY: two u32 leave no padding, and every bit pattern is a valid value.
     unsafe impl aya::Pod for RouteKey {}
+    // SAFETY: two u32 before a u64 leave no padding, and every bit pattern is a valid value.
+    unsafe impl aya::Pod for Seen {}
     // SAFETY: byte arrays only, so there is no padding and every bit pattern is a valid value.
     unsafe impl aya::Pod for EndpointEntry {}
     // SAFETY: 36 bytes, a u32 and 16 bytes leave no padding, and every bit pattern is a valid value.
