@@ -3,14 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use harness::{Node, binary, daemon_command, mesh_rule, sandbox};
+use harness::{Node, binary, bpftool, daemon_command, maps, mesh_rule, sandbox};
 use meshlet_sandbox::{Daemon, Layout, PodSpec, ServiceSpec};
-
-fn bpftool(arguments: &[&str]) -> String {
-    let output = Command::new("bpftool").args(arguments).output().expect("bpftool (Debian package bpftool)");
-    assert!(output.status.success(), "bpftool {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("an ASCII path")
@@ -25,9 +19,9 @@ fn given_a_running_daemon_then_bpftool_shows_programs_and_maps_by_name_and_unins
     for program in ["meshlet_conn4", "meshlet_conn6", "meshlet_peer4", "meshlet_peer6"] {
         assert_eq!(tree.matches(program).count(), 1, "attached once, at kubepods:\n{tree}");
     }
-    let links = pinned_maps(&node);
+    let maps = maps(&node);
     for map in ["meshlet_service", "meshlet_ids", "meshlet_pods", "meshlet_listen", "meshlet_beat", "meshlet_set"] {
-        assert!(links.contains(map), "{map} is not among {links}");
+        assert!(maps.contains_key(map), "{map} is not among {maps:?}");
     }
     let [a, b, c, d] = match node.service.ip() {
         std::net::IpAddr::V4(address) => address.octets(),
@@ -94,20 +88,4 @@ fn given_a_foreign_program_that_ours_would_displace_when_the_daemon_starts_then_
     assert!(message.contains(text(&root)) && message.contains("foreign connect4 program"), "{message}");
     assert!(!bpftool(&["cgroup", "tree", text(&sandbox.kubepods())]).contains("meshlet"), "nothing was attached");
     assert!(!sandbox.bpffs().join("meshlet").exists(), "nothing was touched");
-}
-
-/// Names of the maps that the program attached at kubepods uses.
-fn pinned_maps(node: &Node) -> String {
-    let program = bpftool(&["-j", "cgroup", "show", text(&node.sandbox.kubepods())]);
-    let programs: serde_json::Value = serde_json::from_str(&program).expect("JSON");
-    let ids = programs.as_array().into_iter().flatten().filter_map(|program| program.get("id")?.as_u64());
-    let mut names = String::new();
-    for id in ids {
-        let shown = bpftool(&["-j", "prog", "show", "id", &id.to_string()]);
-        let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
-        for map in shown.get("map_ids").and_then(|ids| ids.as_array()).into_iter().flatten() {
-            names += &bpftool(&["map", "show", "id", &map.to_string()]);
-        }
-    }
-    names
 }

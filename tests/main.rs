@@ -2,6 +2,7 @@
 
 mod addresses;
 mod annotations;
+mod any_address;
 mod changing;
 mod check;
 mod cluster;

@@ -21,10 +21,10 @@ pub(crate) static SERVICE: HashMap<ServiceKey, u32> = HashMap::with_max_entries(
 #[map(name = "meshlet_ids")]
 pub(crate) static IDS: HashMap<u32, ServiceKey> = HashMap::with_max_entries(2 * SERVICES, NO_PREALLOC);
 
-/// Ports that are captured at every address that has no entry in the service map, a bit each. Written by the daemon when
-/// rules change, read on connects that miss there.
+/// Ports that are captured at every address that has no entry in the service map, a bit each. Written by the daemon
+/// through a shared mapping when rules change, read on connects that miss there.
 #[map(name = "meshlet_anyport")]
-pub(crate) static ANY_PORT: Array<u64> = Array::with_max_entries(PORT_WORDS, 0);
+pub(crate) static ANY_PORT: Array<u64> = Array::with_max_entries(PORT_WORDS, BPF_F_MMAPABLE);
 
 /// What a pod dialled on such a port → the id it was given. Written by the programs; the daemon takes away what is idle.
 #[map(name = "meshlet_seen")]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use meshlet_routing::enrol::{Verdict, enrol};
 use meshlet_routing::inventory::Change;
 use meshlet_routing::model::{Pod, PodAddresses};
-use meshlet_routing::table::Scope;
+use meshlet_routing::table::{Captured, Scope};
 use tokio::sync::Notify;
 
 use crate::admin::{Config, PodStatus, Status};
@@ -21,7 +21,7 @@ use crate::capture::enrolled::Enrolled;
 use crate::capture::netns::Netns;
 use crate::capture::places;
 use crate::cluster::Cluster;
-use crate::connection::Workers;
+use crate::connection::{Meanings, Workers};
 use crate::kernel::{self, Kernel, Links, Sort};
 use crate::metrics::Metrics;
 use crate::settings::RunArgs;
@@ -98,8 +98,9 @@ impl Node {
         if held.is_none() && !settings.dry_run {
             tracing::warn!(root = %cgroup_root.display(), "no kubepods cgroup yet: waiting for the kubelet to make one");
         }
-        let published = Published::new(kernel.sizes.ids());
-        let (worlds, lender) = lending();
+        let meanings = Arc::new(Meanings::new(Box::new(kernel.learned.reader())));
+        let published = Published::new(kernel.sizes.ids(), settings.capture.into(), meanings);
+        let (worlds, lender) = lending(settings.capture.into());
         Ok(Self {
             name,
             own_netns: Netns::own()?.inode(),
@@ -207,6 +208,8 @@ impl Node {
         let waiting = self.enrol(&verdicts, &found.unwrap_or_default());
         self.publish();
         self.attach()?;
+        let (age, meanings) = (Duration::from_secs(self.settings.forget_after.into()), self.published.meanings());
+        self.kernel.learned.forget(age, |id| meanings.is_under_way(id));
         self.report(&verdicts, changed);
         Ok(waiting)
     }
@@ -291,7 +294,7 @@ impl Node {
             None => {}
         }
         let table = self.published.table(self.source.world(), &scope);
-        let services = self.published.services();
+        let meanings = self.published.meanings();
         let port = self.settings.capture_port;
         let place = places::free(self.enrolled.values());
         let observer = self.kernel.observe(cgroup).inspect_err(|error| {
@@ -301,7 +304,7 @@ impl Node {
             );
         });
         let (observer, workers) = (observer.ok(), &self.workers);
-        let enrolled = Enrolled::open(pod, scope, addresses, netns, port, place, observer, workers, table, services)?;
+        let enrolled = Enrolled::open(pod, scope, addresses, netns, port, place, observer, workers, table, meanings)?;
         self.metrics.enrol(enrolled.cookie, Arc::clone(&pod.workload));
         self.enrolled.insert(uid.into(), enrolled);
         Ok(())
@@ -312,8 +315,12 @@ impl Node {
         for (pod, verdict) in verdicts.iter().filter(|(_, verdict)| verdict.captured) {
             let scope = Scope::of_pod(self.source.world(), pod);
             let table = self.published.table(self.source.world(), &scope);
+            let captured = Captured::of([&*table].into_iter(), self.settings.capture.into());
+            let addresses =
+                captured.addresses.iter().map(|(address, port)| SocketAddr::new(*address, *port).to_string());
+            let ports = captured.ports.iter().map(|port| format!("*:{port}"));
             let services: Vec<String> =
-                table.ruled().map(|(address, port)| SocketAddr::new(address, port).to_string()).collect();
+                addresses.chain(ports).chain(captured.everything.then(|| "*:*".to_owned())).collect();
             let name = format!("{}/{}", pod.namespace, pod.name);
             tracing::info!(pod = %name, reason = verdict.reason, services = %services.join(" "), "would capture");
         }

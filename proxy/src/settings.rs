@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 
 use crate::cluster::connect::ClusterArgs;
+use crate::command::capture_mode::CaptureMode;
 use crate::command::mesh::MeshArgs;
 use crate::kernel::{FailurePolicy, MapSize};
 
@@ -33,6 +34,12 @@ pub(crate) struct RunArgs {
     /// Listen on this port in each captured pod's network namespace, on loopback; another one is taken where the pod uses it.
     #[arg(long, value_name = "N", env = "MESHLET_CAPTURE_PORT", default_value_t = 15001)]
     pub(crate) capture_port: u16,
+    /// What of captured pods' connections is captured.
+    #[arg(long, env = "MESHLET_CAPTURE", value_enum, default_value_t = CaptureMode::Ruled)]
+    pub(crate) capture: CaptureMode,
+    /// Forget an address that was captured with its port alone when nobody has dialled it for so many seconds.
+    #[arg(long, value_name = "SECONDS", env = "MESHLET_FORGET_AFTER", default_value_t = 120, hide = true)]
+    pub(crate) forget_after: u32,
     /// Serve /api/v1/config and /api/v1/explain here.
     #[arg(long, value_name = "ADDR", env = "MESHLET_ADMIN", default_value = "127.0.0.1:15000")]
     pub(crate) admin: SocketAddr,

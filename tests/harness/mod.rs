@@ -1,5 +1,6 @@
 //! A node with the founding experiment's pods and the built daemon running: what every node test starts from.
 
+mod bpf;
 mod explain;
 mod metrics;
 mod node;
@@ -7,6 +8,7 @@ mod shares;
 mod wait;
 mod way;
 
+pub use bpf::{bpftool, entries, maps};
 pub use explain::explain;
 pub use metrics::Metrics;
 pub use node::{Node, SERVICE_PORT, binary, cluster, daemon_command, mesh_rule, sandbox};

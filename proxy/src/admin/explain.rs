@@ -32,7 +32,8 @@ async fn by_body(State(worlds): State<Arc<Worlds>>, body: Result<Json<Asked>, Js
     }
 }
 
-async fn answer(worlds: &Worlds, asked: Asked) -> Response {
+async fn answer(worlds: &Worlds, mut asked: Asked) -> Response {
+    asked.capture.get_or_insert(worlds.capture);
     let Some(world) = worlds.now().await else {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping");
     };

@@ -8,7 +8,7 @@ use meshlet_routing::explain::{Asked, Capture, Header, Who, Written};
 pub(super) fn asked(query: &str) -> Result<Asked, String> {
     let (mut pod, mut namespace, mut labels) = (None, None, BTreeMap::new());
     let (mut url, mut method, mut headers, mut dst) = (None, "GET".to_owned(), Vec::new(), None);
-    let (mut seed, mut capture, mut all_rules) = (0, Capture::Ruled, false);
+    let (mut seed, mut capture, mut all_rules) = (0, None, false);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (decoded(name)?, decoded(value)?);
@@ -30,7 +30,7 @@ pub(super) fn asked(query: &str) -> Result<Asked, String> {
             }
             "dst" => dst = Some(value.parse().map_err(|_| wrong("an IP address"))?),
             "seed" => seed = value.parse().map_err(|_| wrong("a whole number"))?,
-            "capture" => capture = self::capture(&value).ok_or_else(|| wrong("ruled or ports"))?,
+            "capture" => capture = Some(self::capture(&value).ok_or_else(|| wrong("ruled or ports"))?),
             "all-rules" => all_rules = matches!(&*value, "" | "true"),
             other => {
                 return Err(format!(
@@ -89,7 +89,7 @@ mod tests {
                      &dst=10.0.0.1&seed=7&capture=ports&all-rules";
         let asked = asked(query).expect("a question");
         assert_eq!(asked.client, Who::Pod { namespace: "shop".into(), pod: "web".into() });
-        assert_eq!((asked.seed, asked.capture, asked.all_rules), (7, Capture::Ports, true));
+        assert_eq!((asked.seed, asked.capture, asked.all_rules), (7, Some(Capture::Ports), true));
         let request = asked.request.expect("a request");
         assert_eq!(request.to_string(), "PUT http://echo:80/a?b -H 'x-user: alice' -H 'x-b: c' --dst 10.0.0.1");
     }

@@ -13,7 +13,7 @@ use meshlet_wire::PodEntry;
 use super::departed::Departing;
 use super::listener;
 use super::netns::Netns;
-use crate::connection::{self, Client, Services, Workers};
+use crate::connection::{self, Client, Meanings, Workers};
 use crate::kernel::{Kernel, SockOpsLink, Sort};
 
 /// A captured pod.
@@ -63,7 +63,7 @@ impl Enrolled {
         observer: Option<SockOpsLink>,
         workers: &Workers,
         table: Arc<Table>,
-        services: Arc<ArcSwap<Services>>,
+        meanings: Arc<Meanings>,
     ) -> anyhow::Result<Self> {
         let opened = netns.run(|| listener::open(port, workers.count(), addresses.v6.is_some()))?;
         let first = opened
@@ -83,7 +83,7 @@ impl Enrolled {
             addresses,
             netns: connection::Netns::Fd(netns.try_clone()?.into_file()),
             table: Arc::clone(&table),
-            services,
+            meanings,
             common: connection::Common::default(),
         });
         workers.enrol(Arc::clone(&client), opened.sockets);

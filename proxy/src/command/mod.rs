@@ -1,6 +1,7 @@
 //! A file per subcommand. Exit codes are istioctl's, the same for every output format.
 
 pub(crate) mod analyze;
+pub(crate) mod capture_mode;
 pub(crate) mod check;
 mod colour;
 mod daemon;

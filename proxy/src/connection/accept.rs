@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 
+use super::meanings::Meaning;
 use super::pod::Pod;
 use super::worker::Worker;
 use super::{Client, Downstream, End, origin, relay, serve};
@@ -33,10 +34,10 @@ pub(crate) async fn accept(worker: Rc<Worker>, pod: Rc<Pod>, listener: TcpListen
         match accepted {
             Ok((stream, peer)) => {
                 let accepted = Accepted { stream, end: End::Reset };
-                if let Some(dialled) = origin::dialled(&accepted.stream, &pod.client) {
-                    let (worker, pod) = (Rc::clone(&worker), Rc::clone(&pod));
+                if let Some(meaning) = origin::dialled(&accepted.stream, &pod.client) {
+                    let (worker, pod, dialled) = (Rc::clone(&worker), Rc::clone(&pod), meaning.dialled);
                     let downstream = Downstream { worker, pod, dialled, peer, accepted: Instant::now() };
-                    tokio::task::spawn_local(accepted.serve(downstream));
+                    tokio::task::spawn_local(accepted.serve(downstream, meaning));
                 }
             }
             // The client gave up while it was waiting.
@@ -57,7 +58,7 @@ struct Accepted {
 }
 
 impl Accepted {
-    async fn serve(mut self, downstream: Downstream) {
+    async fn serve(mut self, downstream: Downstream, _keeps_its_id: Meaning) {
         // Without it small answers would only be slower.
         let _ = self.stream.set_nodelay(true);
         // The listener's, which has done its work; without one there is nothing to detach.

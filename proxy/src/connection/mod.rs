@@ -1,8 +1,8 @@
 //! The data path: one connection of a captured pod, a file per step.
 //!
 //! [`workers`] are the threads, [`worker`] is what happens on one; [`accept`] takes a connection in the pod's network
-//! namespace, [`origin`] tells where it meant to go, [`detect`] what it speaks. Bytes that are not read go to [`tcp`], which
-//! decides once and hands them to [`relay`], [`counted`]. HTTP goes
+//! namespace, [`origin`] tells where it meant to go ([`meanings`]), [`detect`] what it speaks. Bytes that are not read go to
+//! [`tcp`], which decides once and hands them to [`relay`], [`counted`]. HTTP goes
 //! round in [`http`]: [`head`] reads a request, [`route`] decides, [`edits`] changes heads, [`exchange`] finds an endpoint ([`pod`], [`upstreams`], [`pool`],
 //! [`upstream`], in TLS [`tls`] and [`trust`]; [`stream`] is either) and runs [`upload`] beside [`download`], [`answer`] speaks for the proxy itself when there is a [`failure`] or no route. [`report`] closes each.
 
@@ -22,6 +22,7 @@ mod head;
 mod http;
 mod json_line;
 mod log;
+mod meanings;
 mod mirror;
 mod origin;
 mod pod;
@@ -44,7 +45,6 @@ mod variables;
 mod worker;
 mod workers;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -60,13 +60,11 @@ use tokio::net::TcpStream;
 use detect::Speaks;
 pub(crate) use draw::Draw;
 pub(crate) use flags::Flags;
+pub(crate) use meanings::{Meanings, Services};
 use pod::Pod;
 pub(crate) use upstreams::Common;
 use worker::Worker;
 pub(crate) use workers::Workers;
-
-/// Service id → what the pod dialled.
-pub(crate) type Services = HashMap<u32, Dialled>;
 
 /// A captured pod, as the data path knows it.
 pub(crate) struct Client {
@@ -84,8 +82,8 @@ pub(crate) struct Client {
     pub(crate) netns: Netns,
     /// What its requests are decided by.
     pub(crate) table: Arc<ArcSwap<Table>>,
-    /// The services it may be redirected for.
-    pub(crate) services: Arc<ArcSwap<Services>>,
+    /// What it may be redirected for.
+    pub(crate) meanings: Arc<Meanings>,
     /// What its workers must agree on.
     pub(crate) common: Common,
 }

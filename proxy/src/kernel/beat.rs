@@ -66,7 +66,7 @@ impl Heartbeat {
 }
 
 /// The clock that `bpf_ktime_get_coarse_ns` reads.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let time = clock_gettime(ClockId::MonotonicCoarse);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)

@@ -146,7 +146,7 @@ impl Layout {
             Sort::Routes => self.cells.used(),
             Sort::Slots => self.regions.used(),
             Sort::Endpoints => self.addresses.used(),
-            Sort::Services | Sort::Pods | Sort::Ports | Sort::Ranges => 0,
+            Sort::Services | Sort::Seen | Sort::Pods | Sort::Ports | Sort::Ranges => 0,
         }
     }
 

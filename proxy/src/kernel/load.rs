@@ -17,6 +17,7 @@ use meshlet_wire::{Settings, VERSION};
 
 use super::beat::Heartbeat;
 use super::flows::Flows;
+use super::learned::Learned;
 use super::maps::Maps;
 use super::outbound::Outbound;
 use super::refusals::Refusals;
@@ -63,6 +64,8 @@ pub(crate) struct Kernel {
     pub(crate) sizes: Sizes,
     /// What it has counted of that, until somebody takes it.
     pub(crate) flows: Option<Flows>,
+    /// What is captured at every address.
+    pub(crate) learned: Learned,
     /// Ticked by the workers.
     pub(crate) beat: Arc<Heartbeat>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -100,9 +103,11 @@ impl Kernel {
         let outbound = Outbound::take(&mut ebpf, &sizes)?;
         let routes = Routes::take(&mut ebpf, &sizes)?;
         let flows = Some(Flows::take(&mut ebpf)?);
+        let learned = Learned::take(&mut ebpf, &sizes)?;
         let logger =
             log.then(|| EbpfLogger::init(&mut ebpf)).transpose().context("opening the kernel programs' log")?;
-        Ok(Self { ebpf, maps, outbound, routes, flows, refusals: Refusals::new(sizes.clone()), sizes, beat, logger })
+        let refusals = Refusals::new(sizes.clone());
+        Ok(Self { ebpf, maps, outbound, routes, learned, flows, refusals, sizes, beat, logger })
     }
 
     /// Counts the connections of what the kernel picks for one pod, below its cgroup, until the link is dropped.

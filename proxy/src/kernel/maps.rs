@@ -61,8 +61,8 @@ impl Maps {
         self.named.remove(&id);
     }
 
-    /// Captures exactly `wanted`: what is new is added, what has gone is removed, the rest is not touched. Failures (a full
-    /// map) leave that service native; they are returned with its key, the rest goes on.
+    /// Captures exactly `wanted`, but for what has the id [`meshlet_wire::NATIVE`]: what is new is added, what has gone is removed,
+    /// the rest is not touched. Failures (a full map) are returned with their keys, the rest goes on.
     pub(crate) fn set_services(&mut self, wanted: &[(ServiceKey, u32)]) -> Vec<(ServiceKey, anyhow::Error)> {
         let mut failed = Vec::new();
         let next: Entries<ServiceKey, u32> = wanted.iter().copied().collect();

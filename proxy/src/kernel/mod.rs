@@ -1,5 +1,5 @@
 //! All use of aya: the object is loaded ([`load`]), attached by pinned links ([`links`]), and fed through typed maps
-//! ([`maps`]); [`outbound`] holds what annotations keep out of capture; [`routes`] has what the kernel decides by itself, laid out ([`layout`], [`cells`])
+//! ([`maps`], [`learned`]); [`outbound`] holds what annotations keep out of capture; [`routes`] has what the kernel decides by itself, laid out ([`layout`], [`cells`])
 //! in shared memory ([`words`]), and [`flows`] what it has counted of that; [`sizes`] says how much there may be of everything and [`refusals`] what there was no room for; [`beat`] keeps it armed,
 //! [`preflight`] says beforehand what is missing, [`sys`] holds what aya lacks.
 
@@ -7,6 +7,7 @@ mod beat;
 mod cells;
 mod flows;
 mod layout;
+mod learned;
 mod links;
 mod load;
 mod maps;
@@ -22,6 +23,7 @@ mod words;
 pub(crate) use aya::programs::sock_ops::SockOpsLink;
 pub(crate) use flows::Flows;
 pub(crate) use layout::{Leaf, Pick, RoutePlan};
+pub(crate) use learned::PortSet;
 pub(crate) use links::{Links, is_bpffs, lock_node, mount_bpffs, uninstall};
 pub(crate) use load::{FailurePolicy, Kernel};
 #[cfg(test)]

@@ -56,6 +56,7 @@ impl Refusals {
 fn consequence(sort: Sort) -> &'static str {
     match sort {
         Sort::Services => "these services stay native, those before them stay captured",
+        Sort::Seen => "the failure policy decides about connections to these addresses",
         Sort::Pods => "these pods stay native, those before them stay captured",
         Sort::Routes | Sort::Slots | Sort::Endpoints => "the proxy decides these routes, the kernel those before them",
         Sort::Ports | Sort::Ranges => {
@@ -67,7 +68,7 @@ fn consequence(sort: Sort) -> &'static str {
 fn remedy(sort: Sort) -> &'static str {
     match sort {
         Sort::Ports | Sort::Ranges => "name fewer in the pods' annotations",
-        Sort::Services | Sort::Pods | Sort::Routes | Sort::Slots | Sort::Endpoints => "remove some rules",
+        Sort::Services | Sort::Seen | Sort::Pods | Sort::Routes | Sort::Slots | Sort::Endpoints => "remove some rules",
     }
 }
 

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use clap::ValueEnum as _;
-use meshlet_wire::{ENDPOINTS, ID_MASK, LISTED_PORTS, LISTED_RANGES, PODS, ROUTES, SERVICES, SLOTS};
+use meshlet_wire::{ENDPOINTS, LEARNED, LISTED_PORTS, LISTED_RANGES, PODS, ROUTES, SEEN, SERVICES, SLOTS};
 
-/// The map whose entries outlive what they are for.
-const IDS: &str = "meshlet_ids";
+/// The maps whose entries outlive what they are for.
+const IDS: [&str; 2] = ["meshlet_ids", "meshlet_seenid"];
 
 /// What maps hold; those of one sort are of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Sort {
     /// Captured addresses, and their ids.
     Services,
+    /// Addresses that were dialled and captured with their port alone, and their ids.
+    Seen,
     /// Captured pods, and their listeners.
     Pods,
     /// Routes that the kernel decides.
@@ -28,13 +30,14 @@ pub(crate) enum Sort {
 }
 
 impl Sort {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Services, Self::Pods, Self::Routes, Self::Slots, Self::Endpoints, Self::Ports, Self::Ranges];
+    pub(super) const ALL: [Self; 8] =
+        [Self::Services, Self::Seen, Self::Pods, Self::Routes, Self::Slots, Self::Endpoints, Self::Ports, Self::Ranges];
 
     /// Its maps; the first is the one that is told about.
     pub(super) fn maps(self) -> &'static [&'static str] {
         match self {
-            Self::Services => &["meshlet_service", IDS],
+            Self::Services => &["meshlet_service", IDS[0]],
+            Self::Seen => &["meshlet_seen", IDS[1]],
             Self::Pods => &["meshlet_pods", "meshlet_listen"],
             Self::Routes => &["meshlet_routes", "meshlet_l4", "meshlet_turns"],
             Self::Slots => &["meshlet_slots"],
@@ -48,6 +51,7 @@ impl Sort {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Services => "services",
+            Self::Seen => "seen",
             Self::Pods => "pods",
             Self::Routes => "routes",
             Self::Slots => "slots",
@@ -60,6 +64,7 @@ impl Sort {
     fn default_size(self) -> u32 {
         match self {
             Self::Services => SERVICES,
+            Self::Seen => SEEN,
             Self::Pods => PODS,
             Self::Routes => ROUTES,
             Self::Slots => SLOTS,
@@ -69,10 +74,12 @@ impl Sort {
         }
     }
 
-    /// A service's id must fit into an address, a slot into 31 bits; beyond this it is memory that ends first.
+    /// An id must fit into an address, and one that is drawn be free most times; a slot into 31 bits. Beyond this it is memory
+    /// that ends first.
     fn most(self) -> u32 {
         match self {
-            Self::Services => ID_MASK / 2,
+            Self::Services => LEARNED / 2 - 1,
+            Self::Seen => LEARNED / 8,
             Self::Pods | Self::Routes | Self::Slots | Self::Endpoints | Self::Ports | Self::Ranges => 1 << 24,
         }
     }
@@ -126,7 +133,7 @@ impl Sizes {
 
     /// The size of a map of a sort.
     pub(super) fn of_map(&self, sort: Sort, map: &str) -> u32 {
-        if map == IDS { self.ids() } else { self.of(sort) }
+        if IDS.contains(&map) { self.of(sort).saturating_mul(2) } else { self.of(sort) }
     }
 }
 
@@ -139,8 +146,16 @@ mod tests {
         let asked = ["services=2", "slots=16777216", "services=3"].map(|text| MapSize::parse(text).expect("a size"));
         let sizes = Sizes::new(&asked);
         assert_eq!((sizes.of(Sort::Services), sizes.of(Sort::Slots), sizes.of(Sort::Pods)), (3, 16_777_216, 4_096));
-        for wrong in ["services", "services=", "services=0", "services=2097152", "ids=4", "slots=-1", "slots=16777217"]
-        {
+        for wrong in [
+            "services",
+            "services=",
+            "services=0",
+            "services=1048576",
+            "seen=262145",
+            "ids=4",
+            "slots=-1",
+            "slots=16777217",
+        ] {
             assert!(MapSize::parse(wrong).is_err(), "{wrong}");
         }
     }

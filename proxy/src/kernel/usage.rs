@@ -8,11 +8,12 @@ use super::sizes::Sort;
 pub(crate) struct MapUsage {
     /// Its name, as bpftool shows it.
     pub(crate) map: &'static str,
-    /// Entries in use; of arrays those that will be free after a while as well.
+    /// Entries in use, as far as the daemon knows; of arrays those that will be free after a while as well.
     pub(crate) entries: u64,
     /// Entries that there is room for.
     pub(crate) max_entries: u64,
-    /// Objects that there was no room for, each counted whenever it began to be refused; on the first map of a sort.
+    /// Objects that there was no room for, each counted whenever it began to be refused; on the first map of a sort. Of
+    /// addresses that were dialled: connects.
     pub(crate) refused: u64,
 }
 
@@ -25,6 +26,7 @@ impl Kernel {
         [
             (Sort::Services, "meshlet_service", count(maps.services)),
             (Sort::Services, "meshlet_ids", count(maps.ids)),
+            (Sort::Seen, "meshlet_seen", count(self.learned.known())),
             (Sort::Pods, "meshlet_pods", count(maps.pods)),
             (Sort::Routes, "meshlet_routes", routes.used(Sort::Routes).into()),
             (Sort::Slots, "meshlet_slots", routes.used(Sort::Slots).into()),
@@ -36,7 +38,11 @@ impl Kernel {
             map,
             entries,
             max_entries: self.sizes.of_map(sort, map).into(),
-            refused: if sort.maps().first() == Some(&map) { self.refusals.counted(sort) } else { 0 },
+            refused: match sort {
+                Sort::Seen => self.learned.without(),
+                _ if sort.maps().first() == Some(&map) => self.refusals.counted(sort),
+                _ => 0,
+            },
         })
         .into()
     }

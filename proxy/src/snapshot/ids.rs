@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use meshlet_wire::ID_MASK;
+use meshlet_wire::LEARNED;
 
 /// How long the id of a withdrawn address keeps its meaning: a connection may still sit in an accept queue, or live on and
 /// ask for its peer.
@@ -46,7 +46,7 @@ pub(super) struct Change {
 impl Ids {
     /// At most so many, of addresses that went of late as well.
     pub(super) fn new(most: u32) -> Self {
-        let most = usize::try_from(most.min(ID_MASK - 2)).unwrap_or(usize::MAX);
+        let most = usize::try_from(most.min(LEARNED - 2)).unwrap_or(usize::MAX);
         Self { known: HashMap::new(), taken: HashSet::new(), next: 1, most, changes: 0 }
     }
 
@@ -125,9 +125,9 @@ impl Ids {
     }
 }
 
-/// Ids run from 1 to 2^22 - 2: 127.64.0.0 and 127.127.255.255 stay unused.
+/// Ids run from 1 to 2^21 - 1: 127.64.0.0 stays unused, and those from 127.96.0.0 on are given by the hooks.
 fn following(id: u32) -> u32 {
-    if id + 1 >= ID_MASK { 1 } else { id + 1 }
+    if id + 1 >= LEARNED { 1 } else { id + 1 }
 }
 
 #[cfg(test)]
@@ -180,8 +180,8 @@ mod tests {
     fn given_all_numbers_used_once_then_they_begin_again_and_a_taken_one_is_passed_over() {
         let (mut ids, start) = (Ids::new(8), Instant::now());
         ids.follow(&set(&[80]), start);
-        ids.next = ID_MASK - 1;
-        assert_eq!(ids.follow(&set(&[80, 81, 82]), start).named, [(ID_MASK - 1, address(81)), (2, address(82))]);
+        ids.next = LEARNED - 1;
+        assert_eq!(ids.follow(&set(&[80, 81, 82]), start).named, [(LEARNED - 1, address(81)), (2, address(82))]);
         assert_eq!(Ids::new(u32::MAX).most, 4_194_301, "one number is always free, so that a search for it ends");
     }
 

@@ -3,12 +3,17 @@
 
 use std::sync::Arc;
 
+use meshlet_routing::explain::Capture;
 use meshlet_routing::model::World;
 use tokio::sync::{mpsc, oneshot};
 
 /// Where the world is asked for.
 #[derive(Debug, Clone)]
-pub(crate) struct Worlds(mpsc::Sender<oneshot::Sender<Arc<World>>>);
+pub(crate) struct Worlds {
+    asked: mpsc::Sender<oneshot::Sender<Arc<World>>>,
+    /// What the daemon captures.
+    pub(crate) capture: Capture,
+}
 
 /// The writer's side.
 #[derive(Debug)]
@@ -17,17 +22,17 @@ pub(crate) struct Lender {
     lent: Option<Arc<World>>,
 }
 
-/// Both sides.
-pub(crate) fn lending() -> (Worlds, Lender) {
+/// Both sides, of a daemon that captures this.
+pub(crate) fn lending(capture: Capture) -> (Worlds, Lender) {
     let (sender, asked) = mpsc::channel(16);
-    (Worlds(sender), Lender { asked, lent: None })
+    (Worlds { asked: sender, capture }, Lender { asked, lent: None })
 }
 
 impl Worlds {
     /// The world in force now; `None` when the node's loop has ended.
     pub(crate) async fn now(&self) -> Option<Arc<World>> {
         let (reply, world) = oneshot::channel();
-        self.0.send(reply).await.ok()?;
+        self.asked.send(reply).await.ok()?;
         world.await.ok()
     }
 }
@@ -61,7 +66,7 @@ mod tests {
 
     #[tokio::test]
     async fn given_the_world_is_the_same_then_one_copy_serves_all_and_another_world_another() {
-        let (worlds, mut lender) = lending();
+        let (worlds, mut lender) = lending(Capture::Ruled);
         let writer = async {
             for round in 0..3 {
                 let reply = lender.asked().await;

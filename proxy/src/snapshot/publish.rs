@@ -6,17 +6,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use meshlet_routing::decide::Dialled;
 use meshlet_routing::inventory::Change;
 use meshlet_routing::model::{PodAddresses, Service, World};
-use meshlet_routing::table::{Scope, Table};
-use meshlet_wire::{RouteKey, ServiceKey};
+use meshlet_routing::table::{Capture, Captured, Scope, Table};
+use meshlet_wire::{NATIVE, RouteKey, ServiceKey};
 
 use super::ids::{self, Address, Ids};
 use super::kernel_routes::{self, ScopeNumbers};
-use crate::connection::Services;
-use crate::kernel::{Kernel, RoutePlan, Sort};
+use crate::connection::{Meanings, Services};
+use crate::kernel::{Kernel, PortSet, RoutePlan, Sort};
 use crate::metrics::{Destinations, Metrics};
 
 /// When what the kernel had no room for is asked for again: what was given back is free by then.
@@ -25,7 +24,12 @@ const AGAIN: Duration = Duration::from_secs(6);
 /// Tables and service ids in force. One writer: the node loop.
 pub(crate) struct Published {
     tables: HashMap<Scope, Arc<Table>>,
-    services: Arc<ArcSwap<Services>>,
+    meanings: Arc<Meanings>,
+    mode: Capture,
+    /// What the hooks are to capture; `None` when the tables are others.
+    meant: Option<Captured>,
+    /// Whether they do.
+    told: bool,
     ids: Ids,
     scopes: ScopeNumbers,
     /// `None` when the routes in the kernel are to be laid out anew.
@@ -45,11 +49,14 @@ struct LaidOut {
 }
 
 impl Published {
-    /// Nothing is ruled, and at most so many ids will stand for something.
-    pub(crate) fn new(most_ids: u32) -> Self {
+    /// Nothing is ruled, and at most so many ids will stand for something, which `meanings` will say.
+    pub(crate) fn new(most_ids: u32, mode: Capture, meanings: Arc<Meanings>) -> Self {
         Self {
             tables: HashMap::new(),
-            services: Arc::default(),
+            meanings,
+            mode,
+            meant: None,
+            told: false,
             ids: Ids::new(most_ids),
             scopes: ScopeNumbers::default(),
             laid_out: None,
@@ -59,8 +66,8 @@ impl Published {
     }
 
     /// What each id stands for.
-    pub(crate) fn services(&self) -> Arc<ArcSwap<Services>> {
-        Arc::clone(&self.services)
+    pub(crate) fn meanings(&self) -> Arc<Meanings> {
+        Arc::clone(&self.meanings)
     }
 
     /// The table of one scope, compiled when it is first asked for.
@@ -68,7 +75,7 @@ impl Published {
         if let Some(table) = self.tables.get(scope) {
             return Arc::clone(table);
         }
-        self.laid_out = None;
+        (self.laid_out, self.meant) = (None, None);
         Arc::clone(self.tables.entry(scope.clone()).or_insert_with(|| Arc::new(Table::build(world, scope))))
     }
 
@@ -76,6 +83,7 @@ impl Published {
     pub(crate) fn advance(&mut self, world: &World, change: &Change) {
         if change.rules {
             self.tables.clear();
+            self.meant = None;
         } else if !change.endpoints.is_empty() {
             let services: Vec<&Service> =
                 change.endpoints.iter().flat_map(|host| world.services.of_host(host)).collect();
@@ -88,7 +96,11 @@ impl Published {
 
     /// Drops the tables of scopes that no pod has any more.
     pub(crate) fn keep(&mut self, used: &BTreeSet<Scope>) {
+        let before = self.tables.len();
         self.tables.retain(|scope, _| used.contains(scope));
+        if self.tables.len() < before {
+            self.meant = None;
+        }
         self.scopes.keep(|scope| used.contains(scope));
     }
 
@@ -139,6 +151,27 @@ impl Published {
     /// before the hooks use them, and outlive their service.
     pub(crate) fn capture(&mut self, world: &World, kernel: &mut Kernel, now: Instant) {
         let change = self.follow(now);
+        if self.told && change == ids::Change::default() {
+            return;
+        }
+        if let Some(meant) = self.meant.take() {
+            self.tell(world, kernel, &meant, change);
+            self.meant = Some(meant);
+        }
+    }
+
+    /// Gives ids to what the tables mean by its address and takes them from what they do not.
+    fn follow(&mut self, now: Instant) -> ids::Change {
+        self.told &= self.meant.is_some();
+        let mean = || Captured::of(self.tables.values().map(|table| &**table), self.mode);
+        let meant = self.meant.take().unwrap_or_else(mean);
+        let change = self.ids.follow(&meant.addresses, now);
+        self.meant = Some(meant);
+        change
+    }
+
+    /// Writes what the hooks are to capture into their maps.
+    fn tell(&mut self, world: &World, kernel: &mut Kernel, meant: &Captured, change: ids::Change) {
         let mut refused: BTreeSet<Address> = change.refused.into_iter().collect();
         let mut problem = None;
         change.forgotten.into_iter().for_each(|id| kernel.maps.forget_id(id));
@@ -150,15 +183,25 @@ impl Published {
                 problem = Some(error);
             }
         }
-        self.services.store(Arc::new(self.meanings()));
-        let wanted: Vec<(ServiceKey, u32)> = self.ids.live().map(|(address, id)| (key(address), id)).collect();
+        self.meanings.publish(self.services());
+        // What is native on a port is known before the port is captured, and for as long as it is.
+        let ports = PortSet::new(meant.ports.iter().copied(), meant.everything);
+        kernel.learned.narrow(&ports);
+        let mut wanted: Vec<(ServiceKey, u32)> = self.ids.live().map(|(address, id)| (key(address), id)).collect();
+        let captured = wanted.len();
+        wanted.extend(meant.native.iter().map(|address| (key(*address), NATIVE)));
         for (key, error) in kernel.maps.set_services(&wanted) {
             refused.insert(address(&key));
             problem = Some(error);
         }
-        self.captured = wanted.len() - wanted.iter().filter(|(key, _)| refused.contains(&address(key))).count();
-        let names = refused.into_iter().map(|address| service_name(world, address)).collect();
-        kernel.refusals.renew(Sort::Services, names, problem.as_ref());
+        kernel.learned.capture(&ports);
+        self.captured = captured - wanted[..captured].iter().filter(|(key, _)| refused.contains(&address(key))).count();
+        self.told = refused.is_empty();
+        let names = refused.into_iter().map(|address| {
+            let name = service_name(world, address);
+            if meant.native.contains(&address) { format!("{name}, which goes through the proxy") } else { name }
+        });
+        kernel.refusals.renew(Sort::Services, names.collect(), problem.as_ref());
     }
 
     /// Number of captured service addresses.
@@ -166,13 +209,7 @@ impl Published {
         self.captured
     }
 
-    /// Gives ids to what is ruled and takes them from what is not.
-    fn follow(&mut self, now: Instant) -> ids::Change {
-        let ruled = self.tables.values().flat_map(|table| table.ruled()).collect();
-        self.ids.follow(&ruled, now)
-    }
-
-    fn meanings(&self) -> Services {
+    fn services(&self) -> Services {
         self.ids.all().map(|((address, port), id)| (id, Dialled { address, port })).collect()
     }
 

@@ -188,8 +188,13 @@ fn case(report: &Report, path: &str, value: &Value, defaults: &Defaults) -> Opti
         report.refuse(path, "expects nothing", "write expect: or not: with at least one key");
     }
     let client = client?;
-    let ask =
-        |request| Asked { client: client.clone(), request, capture, seed: seed.unwrap_or_default(), all_rules: false };
+    let ask = |request| Asked {
+        client: client.clone(),
+        request,
+        capture: Some(capture),
+        seed: seed.unwrap_or_default(),
+        all_rules: false,
+    };
     let mut asked: Vec<Asked> = written.into_iter().map(|request| ask(Some(request))).collect();
     if !fields.contains_key("request") && !fields.contains_key("requests") {
         // Whether the client is captured is a question by itself.

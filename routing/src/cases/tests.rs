@@ -58,9 +58,9 @@ cases:
         ]
     );
     let first = &many.asked[0];
-    assert_eq!((first.seed, first.capture), (7, Capture::Ports));
+    assert_eq!((first.seed, first.capture), (7, Some(Capture::Ports)));
     assert_eq!(first.client, Who::Pod { namespace: "shop".into(), pod: "web".into() });
-    assert_eq!((none.asked.len(), &none.asked[0].request, none.asked[0].capture), (1, &None, Capture::Ruled));
+    assert_eq!((none.asked.len(), &none.asked[0].request, none.asked[0].capture), (1, &None, Some(Capture::Ruled)));
     assert_eq!((none.source.line, none.source.column), (14, 3));
 }
 

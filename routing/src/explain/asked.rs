@@ -22,9 +22,9 @@ pub struct Asked {
     /// The request; without it: is the client captured, and what may its requests meet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Written>,
-    /// What is captured.
-    #[serde(default)]
-    pub capture: Capture,
+    /// What is captured; where it is not said, what the daemon captures that is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<Capture>,
     /// Fixes every draw.
     #[serde(default)]
     pub seed: u64,
@@ -132,7 +132,7 @@ impl Asked {
             address: request.dst.map(|address| address.to_canonical()),
             port: target.port,
             request: Request { method, authority, path: &target.path, headers: &headers, source: None },
-            capture: self.capture,
+            capture: self.capture.unwrap_or_default(),
             seed: self.seed,
             all_rules: self.all_rules,
         };

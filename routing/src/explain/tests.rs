@@ -187,7 +187,7 @@ fn given_addresses_of_both_families_then_each_is_explained_as_it_is_dialled() {
             Some(pod) => Who::Pod { namespace: "shop".into(), pod: pod.into() },
             None => Who::Imaginary { namespace: "shop".into(), labels: BTreeMap::new() },
         };
-        let asked = Asked { client, request: Some(request), capture: Capture::Ruled, seed: 1, all_rules: false };
+        let asked = Asked { client, request: Some(request), capture: Some(Capture::Ruled), seed: 1, all_rules: false };
         let answer = asked.answer(&world(&format!("{both}{rule}"))).expect("an answer");
         let endpoint = answer.pick.map(|pick| pick.endpoint).unwrap_or_default();
         (answer.path, answer.reason, endpoint)

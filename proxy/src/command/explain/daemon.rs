@@ -46,7 +46,7 @@ mod tests {
         let client = Who::Pod { namespace: "shop".into(), pod: pod.into() };
         let headers = vec![("x-user".to_owned(), "alice".to_owned())];
         let request = Written { url: "http://web/x?y=1".into(), method: "PUT".into(), headers, dst: None };
-        Asked { client, request: Some(request), capture: Capture::Ports, seed: 3, all_rules: true }
+        Asked { client, request: Some(request), capture: Some(Capture::Ports), seed: 3, all_rules: true }
     }
 
     #[tokio::test]
@@ -56,7 +56,7 @@ mod tests {
             parsed.manifests.iter().filter_map(|manifest| validate(manifest).valid).collect::<Vec<_>>().iter(),
         );
         let expected = crate::command::print::json(&asked("a").answer(&world).expect("an answer")).expect("JSON");
-        let (worlds, mut lender) = lending();
+        let (worlds, mut lender) = lending(Capture::Ruled);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let serve = axum::serve(listener, admin(&Arc::new(Status::default()), worlds));

@@ -12,10 +12,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{ArgAction, Args, ValueEnum};
-use meshlet_routing::explain::{Asked, Capture, Header, Url, Who, Written};
+use meshlet_routing::explain::{Asked, Header, Url, Who, Written};
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use super::capture_mode::CaptureMode;
 use super::colour::Colour;
 use super::mesh::MeshArgs;
 use super::print::{json, print, yaml};
@@ -72,9 +73,9 @@ pub(crate) struct ExplainArgs {
     /// Where the daemon listens.
     #[arg(long, value_name = "ADDR", env = "MESHLET_ADMIN", default_value = "127.0.0.1:15000")]
     admin: SocketAddr,
-    /// What is captured: addresses that a rule gives a meaning to, or every port declared HTTP.
-    #[arg(long, value_enum, default_value_t = CaptureMode::Ruled)]
-    capture: CaptureMode,
+    /// What is captured. Default: as the daemon does that is asked, else ruled.
+    #[arg(long, value_enum)]
+    capture: Option<CaptureMode>,
     /// Show every rule of the host and how each would judge the request, not only those up to the one that decides.
     #[arg(long, action = ArgAction::SetTrue)]
     all_rules: bool,
@@ -103,14 +104,6 @@ enum Output {
     Json,
     /// The same in YAML.
     Yaml,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum CaptureMode {
-    /// Addresses that a rule gives a meaning to.
-    Ruled,
-    /// Those, and every destination on a port number that is declared HTTP.
-    Ports,
 }
 
 fn label(written: &str) -> Result<(String, String), String> {
@@ -157,10 +150,7 @@ impl ExplainArgs {
             headers: self.headers.iter().cloned().map(Into::into).collect(),
             dst: self.dst,
         });
-        let capture = match self.capture {
-            CaptureMode::Ruled => Capture::Ruled,
-            CaptureMode::Ports => Capture::Ports,
-        };
+        let capture = self.capture.map(Into::into);
         let seed = self.seed.unwrap_or_else(manifests::any_seed);
         Asked { client: self.client(), request, capture, seed, all_rules: self.all_rules }
     }

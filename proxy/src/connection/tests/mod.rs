@@ -35,7 +35,7 @@ use meshlet_routing::model::{
 use meshlet_routing::table::{Scope, Table};
 use meshlet_routing::validate::validate;
 
-use super::{Client, Common, Netns, Services, Workers};
+use super::{Client, Common, Meanings, Netns, Services, Workers};
 use crate::metrics::{Tally, channel};
 use crate::settings::AccessLog;
 use crate::snapshot::asked::ResolvConf;
@@ -281,7 +281,8 @@ fn listeners(count: usize) -> Vec<Vec<TcpListener>> {
 }
 
 pub(crate) fn client(protocol: Protocol, dialled: SocketAddr, endpoints: &[SocketAddr]) -> Arc<Client> {
-    let services = Services::from([(ID, Dialled { address: dialled.ip(), port: dialled.port() })]);
+    let meanings = Arc::new(Meanings::new(Box::new(|_| None)));
+    meanings.publish(Services::from([(ID, Dialled { address: dialled.ip(), port: dialled.port() })]));
     Arc::new(Client {
         namespace: "shop".into(),
         pod: "client".into(),
@@ -290,7 +291,7 @@ pub(crate) fn client(protocol: Protocol, dialled: SocketAddr, endpoints: &[Socke
         addresses: PodAddresses { v4: Some(Ipv4Addr::LOCALHOST), v6: None },
         netns: Netns::Current,
         table: Arc::new(ArcSwap::from_pointee(table(protocol, dialled, endpoints))),
-        services: Arc::new(ArcSwap::from_pointee(services)),
+        meanings,
         common: Common::default(),
     })
 }

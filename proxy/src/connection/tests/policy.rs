@@ -13,7 +13,7 @@ fn apply(node: &Node, upstreams: &[&Upstream], traffic_policy: &str) {
     );
     let rules = rules(&text);
     let endpoints: Vec<SocketAddr> = upstreams.iter().map(|upstream| upstream.address).collect();
-    let dialled = node.client.services.load()[&ID];
+    let dialled = node.client.meanings.of(ID).expect("a service").dialled;
     let dialled = SocketAddr::new(dialled.address, dialled.port);
     node.client.table.store(Arc::new(ruled(rules, Protocol::Http, dialled, &endpoints)));
 }
@@ -100,7 +100,7 @@ fn given_endpoints_that_cannot_be_connected_to_then_they_are_left_alone_until_no
         "{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: echo, namespace: shop}}, \
          spec: {{host: echo, trafficPolicy: {policy}}}}}"
     );
-    let dialled = node.client.services.load()[&ID];
+    let dialled = node.client.meanings.of(ID).expect("a service").dialled;
     let dialled = SocketAddr::new(dialled.address, dialled.port);
     node.client.table.store(Arc::new(ruled(rules(&rule), Protocol::Http, dialled, &[nobody(), nobody()])));
     let mut client = node.connect();

@@ -340,7 +340,7 @@ fn given_a_mirror_that_is_spoken_to_in_tls_then_it_gets_its_copy_so() {
     let authority = Authority::new();
     let (upstream, mirror) = (Upstream::answering(OK), Server::http(authority.server(&["copy"])));
     let node = Node::ruled("{route: [{destination: {host: echo}}]}", &[upstream.address], &[mirror.address]);
-    let dialled = *node.client.services.load().values().next().expect("a service");
+    let dialled = node.client.meanings.of(super::ID).expect("a service").dialled;
     let at = |last| SocketAddr::from(([127, 0, 0, last], dialled.port));
     let copies = signed_by(&authority, "sni: copy, subjectAltNames: [copy]").replace("host: echo", "host: copy");
     let text = copies + &shown("mirror: {host: copy}");

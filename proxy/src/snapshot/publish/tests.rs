@@ -29,7 +29,8 @@ fn to(endpoint: [u8; 4], destination: u32) -> RoutePlan {
 
 /// With one client's scope, and its routes laid out.
 fn published(world: &World, now: Instant) -> (Published, Destinations) {
-    let (mut published, mut destinations) = (Published::new(8), Destinations::default());
+    let (mut published, mut destinations) =
+        (Published::new(8, Capture::Ruled, Arc::new(Meanings::new(Box::new(|_| None)))), Destinations::default());
     published.table(world, &scope());
     published.follow(now);
     let routes = published.routes(&mut destinations, Vec::new(), now).expect("the first ones");
@@ -51,14 +52,14 @@ fn given_an_address_that_goes_and_nothing_else_then_its_routes_go_with_its_id() 
 fn given_a_service_that_takes_over_anothers_address_then_it_has_the_id_and_all_routes_are_its_own() {
     let now = Instant::now();
     let (mut published, mut destinations) = published(&world("a", "10.1.0.1"), now);
-    let meanings = published.meanings();
+    let services = published.services();
     let next = world("b", "10.1.0.2");
     published.advance(&next, &Change { rules: true, ..Change::default() });
     published.table(&next, &scope());
     published.follow(now);
     let routes = published.routes(&mut destinations, Vec::new(), now).expect("others");
     assert_eq!(routes, BTreeMap::from([(RouteKey { scope: 1, service: 1 }, to([10, 1, 0, 2], 2))]));
-    assert_eq!(published.meanings(), meanings, "an id is an address's, whoever has that");
+    assert_eq!(published.services(), services, "an id is an address's, whoever has that");
 }
 
 #[test]

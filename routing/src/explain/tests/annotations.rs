@@ -55,7 +55,7 @@ fn given_annotations_without_effect_then_they_are_among_what_is_not_used_with_an
     let message = &answer.not_used.first().expect("two").message;
     assert!(message.contains("traffic.sidecar.istio.io/excludeOutboundPorts: \"http\""), "{message}");
     let client = Who::Pod { namespace: "shop".into(), pod: "client".into() };
-    let about = Asked { client, request: None, capture: Capture::Ruled, seed: 1, all_rules: false };
+    let about = Asked { client, request: None, capture: Some(Capture::Ruled), seed: 1, all_rules: false };
     let about = about.answer(&super::world(&format!("{}{}", super::BASE, annotated(annotations)))).expect("an answer");
     assert_eq!(losers(&about), expected);
     let unmarked = ask(&format!("{annotations}, meshlet.dev/redirect: disabled"));
