@@ -65,7 +65,7 @@ fn told(manifests: &str, pod: Option<&str>, url: &str, capture: Capture) -> Expl
         None => Who::Imaginary { namespace: "shop".into(), labels: BTreeMap::new() },
     };
     let request = Written { url: url.into(), method: "GET".into(), headers: Vec::new(), dst: None };
-    let asked = Asked { client, request: Some(request), capture, seed: 1, all_rules: true };
+    let asked = Asked { client, request: Some(request), capture: Some(capture), seed: 1, all_rules: true };
     asked.answer(&world(&format!("{BASE}{manifests}"))).expect("an answer")
 }
 

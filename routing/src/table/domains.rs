@@ -23,6 +23,7 @@ pub(crate) struct Domains {
     below: HashMap<Box<str>, Arc<VirtualHost>>,
     /// `*-a.example.com`, longest first: they are rare.
     suffixes: Vec<(Box<str>, Arc<VirtualHost>)>,
+    rules_strangers: bool,
 }
 
 impl Domains {
@@ -48,10 +49,20 @@ impl Domains {
         }
     }
 
-    /// Whether a rule is for a name that is no service's: nobody knows its addresses.
-    pub(super) fn rule_a_bare_name(&self) -> bool {
-        let all = self.exact.values().chain(self.below.values()).chain(self.suffixes.iter().map(|(_, host)| host));
-        all.filter(|host| host.service.is_none()).any(|host| host.ruled())
+    /// Whether a rule is for a name that may come to any address: it is no service's, nor would the cluster know it.
+    pub(super) fn rule_strangers(&self) -> bool {
+        self.rules_strangers
+    }
+
+    /// Claims a name for a rule that is all that is known of it.
+    fn claim_for_rule(&mut self, view: &View<'_>, name: &HostPattern, host: VirtualHost) {
+        let (written, known) = match name {
+            HostPattern::Exact(name) => (name.to_string(), view.service(name).is_some()),
+            HostPattern::Suffix(suffix) => (format!("*{suffix}"), false),
+            HostPattern::Any => return,
+        };
+        self.rules_strangers |= host.ruled() && !known && !written.ends_with(DOMAIN);
+        self.claim(&written, &Arc::new(host));
     }
 
     /// The first to claim a name keeps it; one that begins with `*` stands for what ends like it.
@@ -162,18 +173,13 @@ fn unregistered(view: &View<'_>, clusters: &mut Clusters<'_, '_>, port: u16, dom
             continue;
         }
         for host in &rule.hosts {
-            match host {
-                HostPattern::Exact(name) if lives_here(view, name, port) => {
-                    if let Some(host) = of_rule(view, clusters, rule, port) {
-                        domains.claim(name.as_str(), &Arc::new(host));
-                    }
-                }
-                HostPattern::Suffix(suffix) if port == PLAIN_HTTP && !covers_a_service(view, host) => {
-                    if let Some(host) = of_rule(view, clusters, rule, port) {
-                        domains.claim(&format!("*{suffix}"), &Arc::new(host));
-                    }
-                }
-                HostPattern::Exact(_) | HostPattern::Suffix(_) | HostPattern::Any => {}
+            let here = match host {
+                HostPattern::Exact(name) => lives_here(view, name, port),
+                HostPattern::Suffix(_) => port == PLAIN_HTTP && !covers_a_service(view, host),
+                HostPattern::Any => false,
+            };
+            if here && let Some(compiled) = of_rule(view, clusters, rule, port) {
+                domains.claim_for_rule(view, host, compiled);
             }
         }
     }

@@ -55,7 +55,7 @@ impl Routes {
     pub(super) fn build(view: &View<'_>, clusters: &mut Clusters<'_, '_>) -> Self {
         let ports = domains::build(view, clusters);
         let mut routes = Self {
-            ruled_anywhere: ports.iter().filter(|(_, names)| names.rule_a_bare_name()).map(|(port, _)| *port).collect(),
+            ruled_anywhere: ports.iter().filter(|(_, names)| names.rule_strangers()).map(|(port, _)| *port).collect(),
             ports,
             addresses: HashMap::new(),
             anywhere: HashMap::new(),

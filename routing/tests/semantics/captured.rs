@@ -80,6 +80,26 @@ fn given_an_address_then_a_rule_for_it_comes_first_and_what_is_meant_for_every_a
 }
 
 #[test]
+fn given_a_rule_for_a_name_then_every_address_of_its_port_is_captured_only_if_the_name_may_come_to_any() {
+    for (host, expected) in [
+        ("www.example.com", Some(Meaning::AnyAddress)),
+        ("'*.example.com'", Some(Meaning::AnyAddress)),
+        // It has an address and another port: there its name is known on port 80 as well.
+        ("other", None),
+        ("'*.shop.svc.cluster.local'", None),
+        // No resolver gives an address for it.
+        ("nobody", None),
+    ] {
+        let rule = format!("{{hosts: [{host}], http: [{{route: [{{destination: {{host: plain}}}}]}}]}}");
+        let text = service("shop", "plain", "clusterIP: 10.96.0.2, ports: [{name: http, port: 80}]")
+            + &service("shop", "other", "clusterIP: 10.96.0.4, ports: [{name: http, port: 8080}]")
+            + &istio("VirtualService", "shop", "rule", &rule);
+        let table = &tables(&world(&text), &["shop"])[0];
+        assert_eq!(table.captures(dialled("192.0.2.1:80"), Capture::Ruled), expected, "{host}");
+    }
+}
+
+#[test]
 fn given_several_scopes_then_the_hooks_hold_what_any_of_them_captures_and_nothing_else() {
     let sidecar = istio("Sidecar", "pay", "default", "{outboundTrafficPolicy: {mode: REGISTRY_ONLY}}");
     for (world, namespaces) in [
