@@ -158,7 +158,7 @@ fn given_registry_only_when_a_pod_connects_then_what_nobody_registered_is_refuse
     assert_eq!(echoed(&mut node.client("unmarked"), direct, "\u{1}bytes").as_deref(), Some("\u{1}bytes"));
 
     let mut own = node.client("self");
-    for address in [IpAddr::from([127, 0, 0, 1]), node.ip("self").into()] {
+    for address in [IpAddr::from([127, 0, 0, 1]), node.ip("self")] {
         let answers = own.http(&HttpCall::get((address, 80), "self")).expect("an answer");
         assert_eq!((answers[0].status, answers[0].pod.as_deref()), (Some(200), Some("self")), "to itself by {address}");
     }

@@ -1,7 +1,6 @@
 //! The node loop: what is written and what runs here, made true in the kernel and in the workers. One task, one writer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -315,14 +314,9 @@ impl Node {
         for (pod, verdict) in verdicts.iter().filter(|(_, verdict)| verdict.captured) {
             let scope = Scope::of_pod(self.source.world(), pod);
             let table = self.published.table(self.source.world(), &scope);
-            let captured = Captured::of([&*table].into_iter(), self.settings.capture.into());
-            let addresses =
-                captured.addresses.iter().map(|(address, port)| SocketAddr::new(*address, *port).to_string());
-            let ports = captured.ports.iter().map(|port| format!("*:{port}"));
-            let services: Vec<String> =
-                addresses.chain(ports).chain(captured.everything.then(|| "*:*".to_owned())).collect();
+            let services = Captured::of([&*table].into_iter(), self.settings.capture.into());
             let name = format!("{}/{}", pod.namespace, pod.name);
-            tracing::info!(pod = %name, reason = verdict.reason, services = %services.join(" "), "would capture");
+            tracing::info!(pod = %name, reason = verdict.reason, %services, "would capture");
         }
     }
 

@@ -64,9 +64,10 @@ pub(crate) struct RunArgs {
     /// Decide and report, redirect nothing: no program is attached and no pod is touched.
     #[arg(long, env = "MESHLET_DRY_RUN", action = ArgAction::SetTrue)]
     pub(crate) dry_run: bool,
-    /// Give the kernel's maps room for N services (captured addresses), pods, routes, slots or endpoints, or for N ports or ranges
-    /// that pods' annotations name; repeatable. The log says when one is full, and the metrics how full each is. Default:
-    /// services=65536, pods=4096, routes=65536, slots=524288, endpoints=65536, ports=65536, ranges=65536.
+    /// Give the kernel's maps room for N services (captured addresses), seen (addresses dialled on ports that are captured at every
+    /// address), pods, routes, slots or endpoints, or for N ports or ranges that pods' annotations name; repeatable. The log says
+    /// when one is full, and the metrics how full each is. Default: services=65536, seen=65536, pods=4096, routes=65536,
+    /// slots=524288, endpoints=65536, ports=65536, ranges=65536.
     #[arg(
         long = "map-size",
         value_name = "SORT=N",

@@ -2,7 +2,8 @@
 //! for all its scopes together.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -120,5 +121,15 @@ impl Captured {
         let wildcard = self.everything || self.ports.contains(&port);
         let exempt = address.is_loopback() || self.native.contains(&(address, port));
         self.addresses.contains(&(address, port)) || (wildcard && !exempt)
+    }
+}
+
+/// Addresses, ports at every address, and everything, as `10.96.0.1:80 *:443 *:*`.
+impl fmt::Display for Captured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let addresses = self.addresses.iter().map(|(address, port)| SocketAddr::new(*address, *port).to_string());
+        let ports = self.ports.iter().map(|port| format!("*:{port}"));
+        let everything = self.everything.then(|| "*:*".to_owned());
+        f.write_str(&addresses.chain(ports).chain(everything).collect::<Vec<String>>().join(" "))
     }
 }
