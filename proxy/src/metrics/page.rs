@@ -43,8 +43,16 @@ type Family<T, V> = (&'static str, &'static str, fn(&T) -> V);
 /// The names of `istio_tcp_*`, without the ending that every counter gets, and what they count. A source calls *sent* what its
 /// server has sent: so do Istio's sidecars (istio/istio#32399), and dashboards are made for it. The access log does not.
 const TCP: [Family<Connections, u64>; 4] = [
-    ("istio_tcp_sent_bytes", "Bytes of responses of TCP connections", |counts| counts.received),
-    ("istio_tcp_received_bytes", "Bytes of requests of TCP connections", |counts| counts.sent),
+    (
+        "istio_tcp_sent_bytes",
+        "Bytes of responses of TCP connections; those that the kernel picked for are told when they end",
+        |counts| counts.received,
+    ),
+    (
+        "istio_tcp_received_bytes",
+        "Bytes of requests of TCP connections; those that the kernel picked for are told when they end",
+        |counts| counts.sent,
+    ),
     ("istio_tcp_connections_opened", "TCP connections that were opened", |counts| counts.opened),
     ("istio_tcp_connections_closed", "TCP connections that have ended", |counts| counts.closed),
 ];
