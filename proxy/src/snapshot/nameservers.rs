@@ -53,8 +53,8 @@ impl Nameservers {
         // Here and not in the library, which takes a search domain's "no such name" for the answer when the name itself could
         // not be asked for: all endpoints would be gone.
         for candidate in candidates(name, &read.search, read.ndots)? {
-            // Clients are captured by their IPv4 address, and for such Istio's clusters are V4_ONLY
-            // (istio/istio@86c9f01 pilot/pkg/networking/core/cluster_builder.go, buildCluster).
+            // One answer serves all clients of the node, most of which have IPv4: for these Istio's clusters are V4_ONLY
+            // (istio/istio@86c9f01 pilot/pkg/networking/core/cluster_builder.go, buildCluster). One of IPv6 alone cannot use it.
             match read.resolver.ipv4_lookup(candidate).await {
                 Ok(lookup) => {
                     let answers = lookup.answers();
