@@ -1,5 +1,7 @@
 //! The node loop: what is written and what runs here, made true in the kernel and in the workers. One task, one writer.
 
+mod report;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use meshlet_routing::model::{Pod, PodAddresses};
 use meshlet_routing::table::{Captured, Scope};
 use tokio::sync::Notify;
 
-use crate::admin::{Config, PodStatus, Status};
+use crate::admin::Status;
 use crate::capture::cgroup;
 use crate::capture::departed::Departed;
 use crate::capture::enrolled::Enrolled;
@@ -59,6 +61,8 @@ pub(crate) struct Node {
     resolver: Resolver,
     published: Published,
     enrolled: BTreeMap<Box<str>, Enrolled>,
+    /// UIDs of marked pods that have processes.
+    running: BTreeSet<Box<str>>,
     departed: Departed,
     wake: Arc<Notify>,
     watch: Watch,
@@ -113,6 +117,7 @@ impl Node {
             workers,
             published,
             enrolled: BTreeMap::new(),
+            running: BTreeSet::new(),
             departed: Departed::default(),
             wake,
             watch,
@@ -269,6 +274,7 @@ impl Node {
         for uid in gone {
             self.release(&uid);
         }
+        self.running = present;
         let used: BTreeSet<u64> = self.enrolled.values().map(Enrolled::netns).collect();
         self.departed.tidy(|netns| used.contains(&netns));
         waiting
@@ -371,27 +377,5 @@ impl Node {
             self.links = Some(links);
         }
         Ok(())
-    }
-
-    fn report(&mut self, verdicts: &[(Pod, Verdict)], changed: bool) {
-        let pods: Vec<PodStatus> = verdicts
-            .iter()
-            .map(|(pod, verdict)| PodStatus {
-                namespace: Arc::clone(&pod.namespace),
-                name: Arc::clone(&pod.name),
-                marked: verdict.captured,
-                captured: pod.uid.as_ref().is_some_and(|uid| self.enrolled.get(uid).is_some_and(Enrolled::armed)),
-                reason: verdict.reason,
-            })
-            .collect();
-        let services = self.published.captured();
-        let (inputs, watches) = (self.source.inputs(), self.source.watches());
-        if changed {
-            self.source.announce(self.generation, services);
-        }
-        self.status.maps.store(Arc::new(self.kernel.usage()));
-        self.status.config.store(Arc::new(Config { generation: self.generation, inputs, watches, pods, services }));
-        let attached = self.links.is_some() || self.settings.dry_run;
-        self.status.ready.store(attached && self.source.settled(), Ordering::Relaxed);
     }
 }

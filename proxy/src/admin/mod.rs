@@ -39,6 +39,14 @@ pub(crate) struct Status {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Config {
+    /// Of the daemon.
+    pub(crate) version: &'static str,
+    /// Name of the node.
+    pub(crate) node: String,
+    /// As the readiness probe says.
+    pub(crate) ready: bool,
+    /// Whether nothing is captured, only said.
+    pub(crate) dry_run: bool,
     /// Counts the worlds that were put in force.
     pub(crate) generation: u64,
     /// The files behind the world in force.
@@ -62,6 +70,8 @@ pub(crate) struct PodStatus {
     pub(crate) marked: bool,
     /// Whether its connections are captured *now*: marked, found, and its listener in place.
     pub(crate) captured: bool,
+    /// Whether processes of it were found; only looked for where it is marked.
+    pub(crate) running: bool,
     /// Why it is marked or not.
     pub(crate) reason: &'static str,
 }

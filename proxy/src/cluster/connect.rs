@@ -20,6 +20,17 @@ pub(crate) struct ClusterArgs {
 }
 
 impl ClusterArgs {
+    /// Whether a cluster is named.
+    pub(crate) fn named(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some()
+    }
+
+    /// Of a kubeconfig alone.
+    #[cfg(test)]
+    pub(crate) fn of_kubeconfig(path: &std::path::Path) -> Self {
+        Self { kubeconfig: Some(path.to_owned()), context: None }
+    }
+
     /// Where the API server is and who asks; nobody is asked yet.
     ///
     /// # Errors

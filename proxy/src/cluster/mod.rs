@@ -6,6 +6,7 @@
 //! lines of any length; and keeps bookmarks to itself, by which staleness is told from silence.
 
 pub(crate) mod connect;
+pub(crate) mod daemons;
 mod discover;
 mod exchange;
 mod follow;

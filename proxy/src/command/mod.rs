@@ -4,13 +4,17 @@ pub(crate) mod analyze;
 pub(crate) mod capture_mode;
 pub(crate) mod check;
 mod colour;
+mod columns;
+pub(crate) mod completion;
 mod daemon;
 pub(crate) mod demo;
 pub(crate) mod explain;
 mod manifests;
 pub(crate) mod mesh;
 mod print;
+mod reach;
 pub(crate) mod run;
+pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod uninstall;
 

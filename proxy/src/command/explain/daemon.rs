@@ -1,25 +1,47 @@
 //! The question put to a running daemon, by its admin API.
 
-use std::net::SocketAddr;
-
 use anyhow::{Context as _, bail};
-use meshlet_routing::explain::Asked;
+use meshlet_routing::explain::{Asked, Who};
 use serde_json::Value;
 
-use crate::command::daemon::post;
+use crate::cluster::daemons::Daemons;
+use crate::command::daemon::Question;
+use crate::command::reach::{Daemon, Where};
+
+/// The daemon that knows the client best: the one on the pod's node. Any can imagine one.
+pub(super) async fn of(place: Where, client: &Who) -> anyhow::Result<Daemon> {
+    match place {
+        Where::Here(address) => Ok(Daemon::At(address)),
+        Where::Cluster(daemons) => on_its_node(daemons, client).await,
+    }
+}
+
+async fn on_its_node(daemons: Daemons, client: &Who) -> anyhow::Result<Daemon> {
+    let node = match client {
+        Who::Pod { namespace, pod } => Some(daemons.node_of(namespace, pod).await?),
+        Who::Imaginary { .. } => None,
+    };
+    let found = daemons.list(node.as_deref()).await?.into_iter().next().context("no daemon")?;
+    Ok(Daemon::Of(daemons, found))
+}
 
 /// The daemon's answer, the JSON it wrote.
-pub(super) fn ask(admin: SocketAddr, asked: &Asked) -> anyhow::Result<String> {
-    let question = serde_json::to_string(asked)?;
-    let reply = post(admin, "/api/v1/explain", &question)
-        .context("start `meshlet run`, name its address with --admin, or ask about files with -f")?;
+pub(super) async fn ask(daemon: &Daemon, asked: &Asked) -> anyhow::Result<String> {
+    let question = Question::post("/api/v1/explain", serde_json::to_string(asked)?);
+    let reply = match daemon {
+        Daemon::At(_) => {
+            let remedy = "start `meshlet run`, name its address with --admin, or ask about files with -f";
+            daemon.ask(&question).await.context(remedy)?
+        }
+        Daemon::Of(..) => daemon.ask(&question).await?,
+    };
     if reply.status == 200 {
         return Ok(reply.body);
     }
     let said: Option<Value> = serde_json::from_str(&reply.body).ok();
     match said.as_ref().and_then(|said| said.get("error")).and_then(Value::as_str) {
-        Some(problem) => bail!("the daemon at {admin}: {problem}"),
-        None => bail!("the daemon at {admin} answers {}: is it a meshlet that can explain?", reply.status),
+        Some(problem) => bail!("the daemon at {}: {problem}", daemon.title()),
+        None => bail!("the daemon at {} answers {}: is it a meshlet that can explain?", daemon.title(), reply.status),
     }
 }
 
@@ -27,13 +49,16 @@ pub(super) fn ask(admin: SocketAddr, asked: &Asked) -> anyhow::Result<String> {
 mod tests {
     use std::sync::Arc;
 
-    use meshlet_routing::explain::{Capture, Who, Written};
+    use meshlet_routing::explain::{Capture, Written};
     use meshlet_routing::manifest;
     use meshlet_routing::model::World;
     use meshlet_routing::validate::validate;
+    use meshlet_sandbox::ApiServer;
+    use serde_json::json;
 
     use super::*;
     use crate::admin::{Status, admin};
+    use crate::cluster::connect::ClusterArgs;
     use crate::snapshot::loan::lending;
 
     const OBJECTS: &str = "
@@ -66,15 +91,39 @@ mod tests {
                 () = async { loop { let reply = lender.asked().await; lender.lend(&world, reply) } } => {}
             }
         };
-        let client = tokio::task::spawn_blocking(move || (ask(address, &asked("a")), ask(address, &asked("b"))));
+        let here = Daemon::At(address);
+        let client = async { (ask(&here, &asked("a")).await, ask(&here, &asked("b")).await) };
         tokio::select! {
             () = daemon => panic!("the daemon ended"),
-            answers = client => {
-                let (answer, nobody) = answers.expect("both were asked");
+            (answer, nobody) = client => {
                 assert_eq!(answer.expect("an answer"), expected);
                 let error = nobody.expect_err("there is no such pod").to_string();
                 assert!(error.contains("there is no pod shop/b (shop/a)"), "{error}");
             }
         }
+    }
+    #[tokio::test]
+    async fn given_a_cluster_then_the_daemon_on_the_pods_node_is_asked_and_any_for_an_imaginary_client() {
+        let server = ApiServer::start().expect("an API server");
+        for (namespace, name, node) in
+            [("shop", "a", "n2"), ("shop", "b", "n3"), ("meshlet-system", "m1", "n1"), ("meshlet-system", "m2", "n2")]
+        {
+            let labels = json!({"app.kubernetes.io/name": if name.starts_with('m') { "meshlet" } else { "shop" }});
+            let metadata = json!({"namespace": namespace, "name": name, "labels": labels});
+            let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"nodeName": node, "containers": []}});
+            server.apply(pod).expect("a pod");
+        }
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), server.kubeconfig()).expect("a kubeconfig");
+        let cluster = ClusterArgs::of_kubeconfig(file.path());
+        let chosen = async |client: &Who| {
+            let place = Where::of(None, &cluster, "meshlet-system", false).await.expect("a cluster");
+            of(place, client).await.map(|daemon| daemon.title())
+        };
+        assert_eq!(chosen(&asked("a").client).await.expect("a daemon"), "meshlet-system/m2");
+        let imaginary = Who::Imaginary { namespace: "shop".into(), labels: [].into() };
+        assert_eq!(chosen(&imaginary).await.expect("a daemon"), "meshlet-system/m1");
+        let error = chosen(&asked("b").client).await.expect_err("none is there").to_string();
+        assert!(error.contains("no daemon is on node n3"), "{error}");
     }
 }

@@ -18,9 +18,12 @@ use serde_json::Value;
 
 use super::capture_mode::CaptureMode;
 use super::colour::Colour;
+use super::daemon::block_on;
 use super::mesh::MeshArgs;
 use super::print::{json, print, yaml};
+use super::reach::Where;
 use super::{DATA, FINDINGS, manifests};
+use crate::cluster::connect::ClusterArgs;
 use answer::Answer;
 use expect::Expected;
 use page::{Style, page};
@@ -32,6 +35,7 @@ Examples:
   meshlet explain --from-namespace shop -f manifests/ --to http://echo:8080/ -o json
   meshlet explain shop/client -f manifests/                       is the pod captured, and what may its requests meet
   meshlet explain shop/client --to http://echo/                   of the daemon on this node, by what is in force there
+  kubectl meshlet explain shop/client --to http://echo/           elsewhere: of the daemon on the pod's node, by port-forward
   meshlet explain shop/client -f m/ --to http://echo/ --expect subset=v2 --expect rule.name=canary     for CI
 
 Exit codes: 0 explained, 1 no such pod or no daemon, 64 wrong usage, 65 nothing could be read, 79 an expectation is not met.";
@@ -70,9 +74,15 @@ pub(crate) struct ExplainArgs {
     filename: Vec<PathBuf>,
     #[command(flatten)]
     mesh: MeshArgs,
-    /// Where the daemon listens.
-    #[arg(long, value_name = "ADDR", env = "MESHLET_ADMIN", default_value = "127.0.0.1:15000")]
-    admin: SocketAddr,
+    /// Ask the daemon that listens here. Without it the one of this machine, if one answers and no cluster is named, or else
+    /// the one on the pod's node, by port-forward.
+    #[arg(long, value_name = "ADDR", env = "MESHLET_ADMIN")]
+    admin: Option<SocketAddr>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Namespace of the daemons in the cluster.
+    #[arg(long, value_name = "NS", env = "MESHLET_NAMESPACE", default_value = "meshlet-system")]
+    meshlet_namespace: String,
     /// What is captured. Default: as the daemon does that is asked, else ruled.
     #[arg(long, value_enum)]
     capture: Option<CaptureMode>,
@@ -118,7 +128,7 @@ fn url(written: &str) -> Result<String, String> {
 /// Prints the answer.
 pub(crate) fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let text = if arguments.filename.is_empty() {
-        daemon::ask(arguments.admin, &arguments.asked())?
+        block_on(arguments.ask())??
     } else {
         let Some(files) = manifests::read(&arguments.mesh, arguments.filename.clone())? else {
             return Ok(ExitCode::from(DATA));
@@ -143,6 +153,14 @@ pub(crate) fn run(arguments: &ExplainArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl ExplainArgs {
+    /// What a running daemon says.
+    async fn ask(&self) -> anyhow::Result<String> {
+        let asked = self.asked();
+        let place = Where::of(self.admin, &self.cluster, &self.meshlet_namespace, false).await?;
+        let daemon = daemon::of(place, &asked.client).await?;
+        daemon::ask(&daemon, &asked).await
+    }
+
     fn asked(&self) -> Asked {
         let request = self.to.as_ref().map(|url| Written {
             url: url.clone(),
