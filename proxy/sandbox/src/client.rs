@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::pod::{Pod, append};
-use crate::process::{Agent, Process, inside, tail};
+use crate::process::{Agent, Process, in_pod, tail};
 use crate::protocol::{
     Answer, Command, ConnectCall, Connected, FloodCall, FloodReport, HttpCall, Interface, LoadCall, LoadReport, Moment,
     RawAnswer, RawCall,
@@ -34,7 +34,7 @@ pub struct Client {
 impl Client {
     /// Starts one in the pod's container.
     pub(crate) fn start(pod: &Pod, agent: &Agent) -> anyhow::Result<Self> {
-        let mut child = inside(&pod.container, Some(&pod.netns), &agent.mode(&["client"]))
+        let mut child = in_pod(agent, &pod.container, &pod.netns, &["client"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(append(&pod.log)?)

@@ -101,7 +101,7 @@ impl Daemon {
         ];
         words.extend(sandbox.source());
         words.extend(extra.iter().map(Into::into));
-        let mut command = inside(&sandbox.daemon_cgroup(), None, &words);
+        let mut command = inside(&sandbox.daemon_cgroup(), &words);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MESHLET_")) {
             command.env_remove(name);
         }

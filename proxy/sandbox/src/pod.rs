@@ -12,7 +12,7 @@ use crate::cgroup::{self, Layout};
 use crate::families::Families;
 use crate::names;
 use crate::netns::Netns;
-use crate::process::{Agent, Process, inside, tail};
+use crate::process::{Agent, Process, in_pod, tail};
 
 /// Names a pod, as `namespace/name`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,7 +165,7 @@ impl Pod {
 
     /// Starts a process of the pod and waits until it says, with one byte on stdout, that it is at work.
     fn run(&mut self, cgroup: &Path, agent: &Agent, mode: &[&str]) -> anyhow::Result<()> {
-        let mut child = inside(cgroup, Some(&self.netns), &agent.mode(mode))
+        let mut child = in_pod(agent, cgroup, &self.netns, mode)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(append(&self.log)?)

@@ -1,11 +1,14 @@
-//! Processes of the sandbox: each starts in its cgroup and, in a pod, in the pod's network namespace.
+//! Processes of the sandbox: each runs in its cgroup and, in a pod, in the pod's network namespace.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command};
 
 use anyhow::Context as _;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::netns::Netns;
 use crate::program::command;
@@ -38,20 +41,32 @@ impl Agent {
     }
 }
 
-/// A command line that runs in a cgroup, and in a network namespace if one is given.
+/// A command line that runs in a cgroup.
 ///
-/// The process moves itself before anything else: the kernel notes a socket's cgroup and namespace when it is created.
+/// The process moves itself before anything else: the kernel notes a socket's cgroup when it is created.
 /// It has its own process group, so that Ctrl-C reaches only the program in front, which then takes things down in order.
-pub(crate) fn inside(cgroup: &Path, netns: Option<&Netns>, words: &[OsString]) -> Command {
+pub(crate) fn inside(cgroup: &Path, words: &[OsString]) -> Command {
     let mut shell = command("sh");
-    shell.args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#]).arg(cgroup);
-    if let Some(netns) = netns {
-        let mut net = OsString::from("--net=");
-        net.push(netns.path());
-        shell.arg(command("nsenter").get_program()).arg(net).arg("--");
-    }
-    shell.args(words).process_group(0);
+    shell.args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#]).arg(cgroup).args(words).process_group(0);
     shell
+}
+
+/// The agent in a pod's cgroup and network namespace, which it [`enter`]s by itself: a shell and `nsenter` before it would take
+/// longer than the pod's whole network, many times a test.
+pub(crate) fn in_pod(agent: &Agent, cgroup: &Path, netns: &Netns, mode: &[&str]) -> Command {
+    let words = agent.mode(&["in"]);
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).arg(cgroup).arg(netns.path()).args(mode).process_group(0);
+    command
+}
+
+/// Moves this process; to be called before it has threads or sockets, whose places the kernel notes when they are created.
+pub(crate) fn enter(cgroup: &Path, netns: &Path) -> anyhow::Result<()> {
+    // The kernel takes 0 for whoever writes.
+    std::fs::write(cgroup.join("cgroup.procs"), "0").with_context(|| format!("joining cgroup {}", cgroup.display()))?;
+    let file = File::open(netns).with_context(|| format!("opening {}", netns.display()))?;
+    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+        .with_context(|| format!("entering the network namespace {}", netns.display()))
 }
 
 /// A child process that is killed and reaped when dropped.

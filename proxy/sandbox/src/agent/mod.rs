@@ -15,11 +15,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use crate::janitor;
+use crate::{janitor, process};
 
 /// Runs the agent; `args` are the mode and its arguments:
 ///
-/// `pause` · `serve --name POD --port N` · `client` · `janitor ID`
+/// `pause` · `serve --name POD --port N` · `client` · `janitor ID` · `in CGROUP NETNS` and one of these, to run there
 ///
 /// To be called by a binary whose command line [`Agent`](crate::Agent) holds.
 pub fn agent(args: impl IntoIterator<Item = String>) -> ExitCode {
@@ -36,11 +36,15 @@ pub fn agent(args: impl IntoIterator<Item = String>) -> ExitCode {
 
 fn run(args: &[&str]) -> anyhow::Result<()> {
     match args {
+        ["in", cgroup, netns, mode @ ..] => {
+            process::enter(cgroup.as_ref(), netns.as_ref())?;
+            run(mode)
+        }
         ["pause"] => pause(),
         ["serve", "--name", name, "--port", port] => serve::serve(name, port.parse().context("reading --port")?),
         ["client"] => client::serve(),
         ["janitor", id] => janitor::serve((*id).to_owned()),
-        _ => bail!("no such mode: pause, serve --name POD --port N, client, janitor ID"),
+        _ => bail!("no such mode: pause, serve --name POD --port N, client, janitor ID, in CGROUP NETNS MODE"),
     }
 }
 
