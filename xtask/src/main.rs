@@ -57,9 +57,9 @@ enum Subcommands {
     Bench(bench::Arguments),
     /// The chart is well-formed, config/deploy/meshlet.yaml is made of it, and both fit Kubernetes' schemas
     Manifests(manifests::Arguments),
-    /// The node tests on other kernels, each in a virtual machine (software emulation; kernels are Debian's packages)
     VmTest(vm_test::Arguments),
-    /// Everything that can run here: check, build, unit tests, node tests (those need root)
+    /// Everything that can run here: check, build, unit tests, node tests (those need root), and those of them that depend
+    /// on the kernel in virtual machines with the oldest and the newest supported one
     Test(test::Arguments),
 }
 

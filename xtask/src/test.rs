@@ -5,7 +5,7 @@ use std::env;
 use anyhow::{Result, bail};
 
 use crate::step::step;
-use crate::{build, check, packages, process, workspace};
+use crate::{build, check, packages, process, vm_test, workspace};
 
 const AS_ROOT: &str = "the node tests need root:\n  sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask test --node";
 
@@ -30,14 +30,23 @@ pub(crate) fn test(arguments: &Arguments) -> Result<()> {
         step("unit tests", || process::run(&mut process::cargo("test")))?;
     }
     // A skip nobody reads is a green light for untested code: where nobody reads, or nothing else was asked for, it is a failure.
-    match (packages::root(), arguments.node || env::var_os("CI").is_some()) {
-        (true, _) => step("node tests", || node(&arguments.filter)),
+    let read = env::var_os("CI").is_none();
+    match (packages::root(), arguments.node || !read) {
+        (true, _) => step("node tests", || node(&arguments.filter))?,
         (false, true) => bail!(AS_ROOT),
         (false, false) => {
             eprintln!("==> node tests: SKIPPED, and with them all that touches the kernel; {AS_ROOT}");
-            Ok(())
         }
     }
+    if arguments.node {
+        return Ok(());
+    }
+    match step("node tests on the oldest and the newest kernel", vm_test::of_the_kernel)? {
+        Some(missing) if read => eprintln!("==> node tests on the oldest and the newest kernel: SKIPPED: {missing:#}"),
+        Some(missing) => return Err(missing.context("trying the oldest and the newest kernel")),
+        None => {}
+    }
+    Ok(())
 }
 
 fn node(filter: &[String]) -> Result<()> {

@@ -13,16 +13,25 @@ use crate::process;
 pub(crate) struct Series {
     pub(crate) name: &'static str,
     suite: &'static str,
-    /// Oldest or newest that is supported.
-    pub(crate) is_end: bool,
+    pub(crate) support: Support,
 }
 
-/// From the oldest on. 5.10 is below what is supported: there the refusal is tested.
+/// Whether meshlet runs on a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Support {
+    /// It says that it does not.
+    Refused,
+    Supported,
+    /// The oldest or the newest that is supported: what these two agree on is taken to hold between them.
+    End,
+}
+
+/// From the oldest on.
 pub(crate) const SERIES: [Series; 4] = [
-    Series { name: "5.10", suite: "bullseye-security", is_end: false },
-    Series { name: "6.1", suite: "bookworm-security", is_end: true },
-    Series { name: "6.12", suite: "trixie-security", is_end: false },
-    Series { name: "newest", suite: "trixie-backports", is_end: true },
+    Series { name: "5.10", suite: "bullseye-security", support: Support::Refused },
+    Series { name: "6.1", suite: "bookworm-security", support: Support::End },
+    Series { name: "6.12", suite: "trixie-security", support: Support::Supported },
+    Series { name: "newest", suite: "trixie-backports", support: Support::End },
 ];
 
 const META: &str = "linux-image-cloud-amd64";
@@ -36,6 +45,8 @@ pub(crate) struct Kernel {
     pub(crate) release: String,
     /// Holds `boot` and `lib`.
     pub(crate) root: PathBuf,
+    /// Whether meshlet runs on it; else it has to say that it does not.
+    pub(crate) supported: bool,
 }
 
 impl Kernel {
@@ -109,7 +120,7 @@ impl Apt {
         }
         let release = fs::read_dir(root.join("lib/modules"))?.next().context("the packages hold no modules")??;
         let release = release.file_name().to_string_lossy().into_owned();
-        Ok(Kernel { version, release, root })
+        Ok(Kernel { version, release, root, supported: series.support != Support::Refused })
     }
 
     /// Unpacks the image and what it is split into.

@@ -17,7 +17,10 @@ use super::kernels::Kernel;
 const SILENCE: Duration = Duration::from_secs(120);
 
 /// No machine runs longer.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_secs(1800);
+
+/// An emulated machine has nothing to mitigate; and what waits for others to leave (namespaces that go) need not be patient.
+const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 mitigations=off nokaslr rcupdate.rcu_expedited=1";
 
 /// What the tests in a machine came to.
 #[derive(Debug, Default)]
@@ -31,9 +34,12 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Everything passed, or the kernel is too old and was refused in so many words.
-    pub(crate) fn is_good(&self) -> bool {
-        self.refusal.is_some() || (self.exit == Some(0) && self.failed.is_empty() && self.passed > 0)
+    /// Everything passed; or, on a kernel that is not supported, meshlet said so.
+    pub(crate) fn is_good(&self, supported: bool) -> bool {
+        if !supported {
+            return self.refusal.is_some();
+        }
+        self.refusal.is_none() && self.exit == Some(0) && self.failed.is_empty() && self.passed > 0
     }
 
     fn hear(&mut self, line: &str) {
@@ -53,7 +59,7 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(refusal) = &self.refusal {
-            return write!(f, "refused, as it should be: {refusal}");
+            return write!(f, "refused: {refusal}");
         }
         write!(f, "{} passed, {} failed", self.passed, self.failed.len())?;
         self.failed.iter().try_for_each(|name| write!(f, "; {name}"))?;
@@ -105,10 +111,11 @@ impl Drop for Machine {
 
 fn boot(kernel: &Kernel, image: &Path) -> Result<Machine> {
     let mut qemu = Command::new("qemu-system-x86_64");
-    qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"]);
+    // One CPU: another machine runs beside this one, and code for a single CPU needs no atomic operations, which are slow to emulate.
+    qemu.args(["-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "2048"]);
     qemu.args(["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"]);
     qemu.arg("-kernel").arg(kernel.image()).arg("-initrd").arg(image);
-    qemu.args(["-append", "console=ttyS0 quiet panic=-1"]);
+    qemu.args(["-append", COMMAND_LINE]);
     let machine = qemu.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("starting QEMU")?;
     Ok(Machine(machine))
 }
