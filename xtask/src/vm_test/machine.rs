@@ -121,3 +121,30 @@ fn boot(kernel: &Kernel, image: &Path) -> Result<Machine> {
     let machine = qemu.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("starting QEMU")?;
     Ok(Machine(machine))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_what_a_machine_prints_then_only_tests_that_passed_or_a_refusal_that_is_due_are_good() {
+        let passed = ["test a ... ok", "test b ... ok", "vm-test: exit 0"];
+        let failed = ["test a ... ok", "test b ... FAILED", "vm-test: exit 101"];
+        let refused = ["meshlet: Linux 5.10 is too old: meshlet needs Linux 5.15 or newer"];
+        for (lines, supported, good) in [
+            (&passed[..], true, true),
+            (&passed[..], false, false),
+            (&passed[..2], true, false),
+            (&passed[2..], true, false),
+            (&failed[..], true, false),
+            (&refused[..], true, false),
+            (&refused[..], false, true),
+            (&[], true, false),
+            (&[], false, false),
+        ] {
+            let mut outcome = Outcome::default();
+            lines.iter().for_each(|line| outcome.hear(line));
+            assert_eq!(outcome.is_good(supported), good, "{lines:?} on a kernel supported: {supported}");
+        }
+    }
+}
