@@ -21,5 +21,6 @@ mod limits;
 mod named_services;
 mod redirect;
 mod reload;
+mod status;
 mod telemetry;
 mod wrong_input;

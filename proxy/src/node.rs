@@ -1,5 +1,6 @@
 //! The node loop: what is written and what runs here, made true in the kernel and in the workers. One task, one writer.
 
+mod kernel_view;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -159,7 +160,7 @@ impl Node {
                 () = self.wake.notified() => return true,
                 () = tokio::time::sleep_until(end) => return false,
                 () = self.resolver.ready() => return false,
-                reply = self.lender.asked() => self.lender.lend(self.source.world(), reply),
+                asked = self.lender.asked() => self.answer(asked),
                 news = self.source.news() => if news { end = end.min(begun + GATHER) },
             }
         }

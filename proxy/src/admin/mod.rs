@@ -1,5 +1,6 @@
 //! What the daemon says about itself, on three listeners: a scrape must not wait for a page, nor a probe for either.
 
+pub(crate) mod bpf;
 mod explain;
 mod kernel_maps;
 mod query;
@@ -81,6 +82,7 @@ pub(crate) fn admin(status: &Arc<Status>, worlds: Worlds) -> Router {
     Router::new()
         .route("/api/v1/config", get(async |State(status): State<Arc<Status>>| Json(status.config.load_full())))
         .with_state(Arc::clone(status))
+        .merge(bpf::router(worlds.clone()))
         .merge(explain::router(worlds))
 }
 

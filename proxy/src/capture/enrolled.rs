@@ -123,6 +123,11 @@ impl Enrolled {
         self.armed.is_some()
     }
 
+    /// What the hooks know of it; `None` where it is not captured.
+    pub(crate) fn entry(&self) -> Option<&PodEntry> {
+        self.armed.as_ref()
+    }
+
     /// Lets the hooks redirect to it, and tells them by which rules.
     ///
     /// # Errors

@@ -77,6 +77,11 @@ impl Addresses {
         Some((cell, true))
     }
 
+    /// The cell that it has.
+    pub(super) fn cell(&self, address: SocketAddr) -> Option<u32> {
+        self.known.get(&address).map(|(cell, _)| *cell)
+    }
+
     pub(super) fn release(&mut self, address: SocketAddr, now: Instant) {
         if let Some((cell, holders)) = self.known.get_mut(&address) {
             *holders -= 1;

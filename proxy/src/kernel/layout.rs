@@ -140,6 +140,16 @@ impl Layout {
         (moved, refused)
     }
 
+    /// What is laid out.
+    pub(super) fn plans(&self) -> impl Iterator<Item = (RouteKey, &RoutePlan)> {
+        self.written.iter().map(|(key, written)| (*key, &written.plan))
+    }
+
+    /// Connections that the programs count for an endpoint.
+    pub(super) fn open(&self, endpoint: SocketAddr) -> u64 {
+        self.addresses.cell(endpoint).map_or(0, |cell| self.arrays.open.at(cell).load(Ordering::Relaxed))
+    }
+
     /// How many parts of an array are somebody's, or will be nobody's after a while.
     pub(super) fn used(&self, sort: Sort) -> u32 {
         match sort {

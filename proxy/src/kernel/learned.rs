@@ -107,6 +107,22 @@ impl Learned {
         }
     }
 
+    /// The ports that are captured so, as ranges of their first and last.
+    pub(crate) fn captured(&self) -> Vec<(u16, u16)> {
+        let is_captured = |port: &u16| {
+            let (word, bit) = port_bit(*port);
+            self.ports.at(word).load(Ordering::Relaxed) & bit != 0
+        };
+        let mut ranges: Vec<(u16, u16)> = Vec::new();
+        for port in (0..=u16::MAX).filter(is_captured) {
+            match ranges.last_mut() {
+                Some((_, last)) if last.checked_add(1) == Some(port) => *last = port,
+                _ => ranges.push((port, port)),
+            }
+        }
+        ranges
+    }
+
     /// Forgets addresses that were not dialled for `age`, and later their ids, but for those that connections are under way to.
     /// Tells of connects that have found no id since the last time.
     pub(crate) fn forget(&mut self, age: Duration, is_under_way: impl Fn(u32) -> bool) {

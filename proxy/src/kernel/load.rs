@@ -38,7 +38,7 @@ pub(super) const HOOKS: [(&str, &str); 4] =
     [("meshlet_conn4", "conn4"), ("meshlet_conn6", "conn6"), ("meshlet_peer4", "peer4"), ("meshlet_peer6", "peer6")];
 
 /// Attached to captured pods' own cgroups alone: every connection below pays for it.
-const OBSERVER: &str = "meshlet_sockops";
+pub(super) const OBSERVER: &str = "meshlet_sockops";
 
 /// What a captured pod's new connections meet when the daemon is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

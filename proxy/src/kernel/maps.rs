@@ -1,13 +1,13 @@
 //! Typed handles of the maps, and the difference between what a map holds and what it should hold.
 
 use std::collections::{HashMap as Entries, HashSet};
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv6Addr, TcpListener};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use anyhow::{Context as _, anyhow};
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, SockHash};
-use meshlet_wire::{PodEntry, ServiceKey, Settings};
+use meshlet_wire::{NATIVE, PodEntry, ServiceKey, Settings};
 
 /// Every map the daemon writes.
 pub(crate) struct Maps {
@@ -85,6 +85,15 @@ impl Maps {
             }
         }
         failed
+    }
+
+    /// What each address that has an entry goes by; `None` when it is native whatever its port is.
+    pub(crate) fn services(&self) -> impl Iterator<Item = ((IpAddr, u16), Option<u32>)> {
+        let entry = |(key, id): (&ServiceKey, &u32)| {
+            let address = Ipv6Addr::from(key.address).to_canonical();
+            ((address, u16::from_be_bytes(key.port)), (*id != NATIVE).then_some(*id))
+        };
+        self.written.iter().map(entry)
     }
 
     /// Arms a pod: its listener first, then its entry, so that a redirect always finds somebody.

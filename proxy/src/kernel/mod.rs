@@ -6,6 +6,7 @@
 mod beat;
 mod cells;
 mod flows;
+mod holdings;
 mod layout;
 mod learned;
 mod links;

@@ -2,6 +2,7 @@
 //! ([`super::layout`]). A change of endpoints costs no system call; a service that comes or goes costs one.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::time::Instant;
 
@@ -51,6 +52,16 @@ impl Routes {
             }
         }
         refused
+    }
+
+    /// What is laid out.
+    pub(crate) fn plans(&self) -> impl Iterator<Item = (RouteKey, &RoutePlan)> {
+        self.layout.plans()
+    }
+
+    /// Connections to an endpoint that the kernel has picked it for.
+    pub(crate) fn open(&self, endpoint: SocketAddr) -> u64 {
+        self.layout.open(endpoint)
     }
 
     /// How many of a sort are in use.

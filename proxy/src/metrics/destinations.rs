@@ -43,7 +43,7 @@ impl Destinations {
     }
 
     /// What a number stands for.
-    pub(super) fn get(&self, number: u32) -> Option<&Arc<Destination>> {
+    pub(crate) fn get(&self, number: u32) -> Option<&Arc<Destination>> {
         self.known.get(&number)
     }
 

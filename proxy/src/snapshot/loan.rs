@@ -1,5 +1,5 @@
 //! The world in force, for those who read it at their leisure: the node's loop, its only writer, lends out a copy when one is
-//! asked for, and the same one until the world is another.
+//! asked for, and the same one until the world is another. What it has written into the kernel is put together when asked for.
 
 use std::sync::Arc;
 
@@ -7,10 +7,21 @@ use meshlet_routing::explain::Capture;
 use meshlet_routing::model::World;
 use tokio::sync::{mpsc, oneshot};
 
-/// Where the world is asked for.
+use crate::admin::bpf::Bpf;
+
+/// What somebody asks for, and where the answer goes.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// The world.
+    World(oneshot::Sender<Arc<World>>),
+    /// What the kernel holds.
+    Bpf(oneshot::Sender<Bpf>),
+}
+
+/// Where both are asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Worlds {
-    asked: mpsc::Sender<oneshot::Sender<Arc<World>>>,
+    asked: mpsc::Sender<Wanted>,
     /// What the daemon captures.
     pub(crate) capture: Capture,
 }
@@ -18,7 +29,7 @@ pub(crate) struct Worlds {
 /// The writer's side.
 #[derive(Debug)]
 pub(crate) struct Lender {
-    asked: mpsc::Receiver<oneshot::Sender<Arc<World>>>,
+    asked: mpsc::Receiver<Wanted>,
     lent: Option<Arc<World>>,
 }
 
@@ -32,8 +43,15 @@ impl Worlds {
     /// The world in force now; `None` when the node's loop has ended.
     pub(crate) async fn now(&self) -> Option<Arc<World>> {
         let (reply, world) = oneshot::channel();
-        self.asked.send(reply).await.ok()?;
+        self.asked.send(Wanted::World(reply)).await.ok()?;
         world.await.ok()
+    }
+
+    /// What the kernel holds now; `None` as above.
+    pub(crate) async fn bpf(&self) -> Option<Bpf> {
+        let (reply, bpf) = oneshot::channel();
+        self.asked.send(Wanted::Bpf(reply)).await.ok()?;
+        bpf.await.ok()
     }
 }
 
@@ -44,9 +62,9 @@ impl Lender {
     }
 
     /// The next who asks. It may be dropped while it waits; nobody is lost by that.
-    pub(crate) async fn asked(&mut self) -> oneshot::Sender<Arc<World>> {
+    pub(crate) async fn asked(&mut self) -> Wanted {
         match self.asked.recv().await {
-            Some(reply) => reply,
+            Some(asked) => asked,
             // Nobody is left who could ask.
             None => std::future::pending().await,
         }
@@ -69,7 +87,7 @@ mod tests {
         let (worlds, mut lender) = lending(Capture::Ruled);
         let writer = async {
             for round in 0..3 {
-                let reply = lender.asked().await;
+                let Wanted::World(reply) = lender.asked().await else { panic!("the world is asked for") };
                 if round == 2 {
                     lender.renew();
                 }

@@ -225,10 +225,14 @@ impl Published {
 
 /// Which object has an address, as far as one has it.
 fn service_name(world: &World, (address, port): Address) -> String {
-    let owner =
-        world.services.iter().find(|service| service.addresses.contains(&address) && service.port(port).is_some());
     let dialled = SocketAddr::new(address, port);
-    owner.map_or_else(|| dialled.to_string(), |service| format!("{} ({dialled})", service.object))
+    owner(world, (address, port))
+        .map_or_else(|| dialled.to_string(), |service| format!("{} ({dialled})", service.object))
+}
+
+/// The service that has an address.
+pub(crate) fn owner(world: &World, (address, port): (IpAddr, u16)) -> Option<&Service> {
+    world.services.iter().find(|service| service.addresses.contains(&address) && service.port(port).is_some())
 }
 
 fn key((address, port): Address) -> ServiceKey {

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use crate::admin::{Status, admin};
     use crate::cluster::connect::ClusterArgs;
-    use crate::snapshot::loan::lending;
+    use crate::snapshot::loan::{Wanted, lending};
 
     const OBJECTS: &str = "
 {apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {clusterIP: 10.96.0.1, selector: {app: web}, ports: [{name: http, port: 80}]}}
@@ -88,7 +88,9 @@ mod tests {
         let daemon = async move {
             tokio::select! {
                 outcome = async { serve.await } => drop(outcome),
-                () = async { loop { let reply = lender.asked().await; lender.lend(&world, reply) } } => {}
+                () = async { while let Wanted::World(reply) = lender.asked().await {
+                    lender.lend(&world, reply);
+                } } => {}
             }
         };
         let here = Daemon::At(address);

@@ -1,6 +1,7 @@
 //! `meshlet status`: how the daemons are, node by node. [`told`] is what each says, [`report`] what is made of it, [`page`] is for
 //! eyes.
 
+mod bpf;
 mod page;
 mod report;
 mod told;
@@ -10,7 +11,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
+use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -32,6 +34,7 @@ Examples:
   kubectl meshlet status --context prod       every node of a cluster
   meshlet status -o wide                      with the pods and why they are captured or not, and the watches
   meshlet status --node worker-1 -o json      for machines
+  meshlet status --bpf                        what the kernel holds, by the names of pods and services
 
 Exit codes: 0 all is well, 1 no daemon answers, 64 wrong usage, 79 a daemon does not answer or is not ready, or a marked pod whose
 processes run is not captured (unless the daemon runs with --dry-run).";
@@ -53,6 +56,10 @@ pub(crate) struct StatusArgs {
     /// Only the daemon of this node of the cluster.
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
+    /// What the kernel holds on the node: programs, maps, captured pods and addresses, and the routes that it decides by itself, by
+    /// the names of pods and services.
+    #[arg(long, action = ArgAction::SetTrue)]
+    bpf: bool,
     /// How to print it.
     #[arg(short = 'o', long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -74,6 +81,7 @@ enum Output {
 pub(crate) fn run(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
     let report = block_on(arguments.report())??;
     print(&match arguments.output {
+        Output::Table | Output::Wide if arguments.bpf => page::kernel(&report),
         Output::Table => page::page(&report, false),
         Output::Wide => page::page(&report, true),
         Output::Json => json(&report)?,
@@ -94,7 +102,7 @@ impl StatusArgs {
         let found = match place {
             Where::Here(address) => {
                 // One daemon that is silent is an error, not a report.
-                let told = told(&Daemon::At(address))
+                let told = told(&Daemon::At(address), self.bpf)
                     .await
                     .context("start `meshlet run`, or name a cluster (--kubeconfig)")?;
                 return Ok(Report::new(vec![NodeReport::new(address.to_string(), None, Ok(told))]));
@@ -104,29 +112,37 @@ impl StatusArgs {
                 pods.into_iter().map(|pod| Daemon::Of(daemons.clone(), pod)).collect::<Vec<_>>()
             }
         };
-        Ok(Report::new(ask_all(found).await))
+        Ok(Report::new(ask_all(found, self.bpf).await))
     }
 }
 
 /// Asks many, a few at a time.
-async fn ask_all(daemons: Vec<Daemon>) -> Vec<NodeReport> {
+async fn ask_all(daemons: Vec<Daemon>, bpf: bool) -> Vec<NodeReport> {
     let (turns, mut asked) = (Arc::new(Semaphore::new(AT_A_TIME)), JoinSet::new());
     for daemon in daemons {
         let turns = Arc::clone(&turns);
         asked.spawn(async move {
             // It is never closed.
             let _turn = turns.acquire().await;
-            let told = told(&daemon).await.map_err(|error| format!("{error:#}"));
+            let told = told(&daemon, bpf).await.map_err(|error| format!("{error:#}"));
             NodeReport::new(daemon.title(), daemon.node(), told)
         });
     }
     asked.join_all().await
 }
 
-async fn told(daemon: &Daemon) -> anyhow::Result<Told> {
-    let reply = daemon.ask(&Question::get("/api/v1/config")).await?;
+async fn told(daemon: &Daemon, bpf: bool) -> anyhow::Result<Told> {
+    let mut told: Told = answer(daemon, "/api/v1/config").await?;
+    if bpf {
+        told.bpf = Some(answer(daemon, "/api/v1/bpf").await?);
+    }
+    Ok(told)
+}
+
+async fn answer<T: DeserializeOwned>(daemon: &Daemon, path: &str) -> anyhow::Result<T> {
+    let reply = daemon.ask(&Question::get(path)).await?;
     if reply.status != 200 {
-        bail!("{} answers {}: is it a meshlet?", daemon.title(), reply.status);
+        bail!("{} answers {} to {path}: is it a meshlet of this version?", daemon.title(), reply.status);
     }
     serde_json::from_str(&reply.body)
         .with_context(|| format!("the answer of {}, which is no meshlet's", daemon.title()))

@@ -1,5 +1,6 @@
 //! The report for eyes: a line per node, then what is not as it should be.
 
+use super::bpf;
 use super::report::{NodeReport, Report};
 use super::told::{Pod, Watch};
 use crate::command::columns::columns;
@@ -20,6 +21,13 @@ pub(super) fn page(report: &Report, wide: bool) -> String {
     sections.push(troubles);
     sections.retain(|section| !section.is_empty());
     sections.join("\n")
+}
+
+/// What the kernels hold, node by node.
+pub(super) fn kernel(report: &Report) -> String {
+    let held = report.nodes.iter().filter_map(|node| Some(bpf::page(&node.node, node.told.bpf.as_ref()?)));
+    let troubles: String = report.troubles().iter().map(|trouble| format!("{trouble}\n")).collect();
+    held.chain((!troubles.is_empty()).then_some(troubles)).collect::<Vec<_>>().join("\n")
 }
 
 fn row(node: &NodeReport) -> [String; 7] {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::admin::bpf::Bpf;
+
 /// The daemon's words.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -27,6 +29,9 @@ pub(super) struct Told {
     pub(super) watches: Vec<Watch>,
     /// Files.
     pub(super) inputs: Vec<Value>,
+    /// What the kernel holds, where that is asked for.
+    #[serde(skip_deserializing)]
+    pub(super) bpf: Option<Bpf>,
 }
 
 /// A pod of the node.
