@@ -53,7 +53,7 @@ pub(crate) struct Node {
     settings: RunArgs,
     name: String,
     cgroup_root: PathBuf,
-    own_netns: u64,
+    node_netns: u64,
     held: Option<Held>,
     links: Option<Links>,
     kernel: Kernel,
@@ -107,7 +107,7 @@ impl Node {
         let (worlds, lender) = lending(settings.capture.into());
         Ok(Self {
             name,
-            own_netns: Netns::own()?.inode(),
+            node_netns: Netns::of_node()?.inode(),
             source,
             resolver: Resolver::new(settings.resolv_conf.clone()),
             settings,
@@ -284,7 +284,7 @@ impl Node {
     /// Captures a pod, unless it is already, or none of its processes is in a network namespace of its own (yet).
     fn capture(&mut self, uid: &str, pod: &Pod, cgroup: &Path, processes: &[u32]) -> anyhow::Result<()> {
         let known = self.enrolled.get(uid).map(Enrolled::netns);
-        let Some(netns) = Netns::of_pod(processes, self.own_netns, known) else { return Ok(()) };
+        let Some(netns) = Netns::of_pod(processes, self.node_netns, known) else { return Ok(()) };
         let addresses = PodAddresses::new(&pod.addresses);
         if addresses == PodAddresses::default() {
             anyhow::bail!("has no address in status.podIPs yet");

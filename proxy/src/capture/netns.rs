@@ -35,9 +35,10 @@ impl Netns {
         first
     }
 
-    /// The daemon's own: a pod that shares it is on the host network.
-    pub(crate) fn own() -> anyhow::Result<Self> {
-        Self::open("/proc/self/ns/net")
+    /// The node's: a pod that shares it is on the host network, and a process that is to become a pod's may still be in it, as
+    /// CRI-O's monitor of a container always is. In a pod that sees the node's processes the daemon's own is another.
+    pub(crate) fn of_node() -> anyhow::Result<Self> {
+        Self::of_process(1).or_else(|_| Self::open("/proc/self/ns/net"))
     }
 
     fn open(path: &str) -> anyhow::Result<Self> {

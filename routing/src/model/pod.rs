@@ -13,7 +13,8 @@ pub struct Pod {
     pub namespace: Arc<str>,
     /// `metadata.name`.
     pub name: Arc<str>,
-    /// `metadata.uid`; without one the pod's cgroup cannot be found.
+    /// The UID that its cgroup is named after: `metadata.uid`, or that of the static pod it stands for; without one it cannot be
+    /// found.
     pub uid: Option<Box<str>>,
     /// `metadata.labels`.
     pub labels: Arc<Labels>,

@@ -8,6 +8,10 @@ use super::fields::Fields;
 use super::{capture_annotations, metadata, topology, workload};
 use crate::model::{ObjectRef, Pod};
 
+/// On the object that stands for a static pod: the UID that the kubelet gave the pod itself, after which it named its cgroup.
+/// kubernetes v1.31 pkg/kubelet/pod/mirror_client.go, CreateMirrorPod; pkg/kubelet/config/common.go, applyDefaults
+const STATIC_UID: &str = "kubernetes.io/config.mirror";
+
 pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<Pod> {
     let metadata = metadata::read(fields);
     let spec = fields.object("spec");
@@ -19,7 +23,7 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<Pod> {
     Some(Pod {
         namespace: object.namespace.clone(),
         name: object.name.clone(),
-        uid: metadata.uid,
+        uid: metadata.annotations.get(STATIC_UID).cloned().or(metadata.uid),
         labels: Arc::new(metadata.labels),
         annotations: metadata.annotations,
         outbound: Arc::new(outbound),

@@ -117,3 +117,16 @@ fn given_a_declared_protocol_then_it_is_read_as_istio_does() {
         assert_eq!(protocol(app_protocol, name, number), expected, "{app_protocol:?} {name} {number}");
     }
 }
+
+#[test]
+fn given_the_object_of_a_static_pod_then_its_uid_is_the_one_its_cgroup_is_named_after() {
+    for (annotations, uid) in [("{}", "api"), ("{kubernetes.io/config.mirror: 9c0f}", "9c0f")] {
+        let text = format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: p, namespace: shop, uid: api, annotations: {annotations}}}}}"
+        );
+        let parsed = crate::manifest::parse("m.yaml", &text);
+        let valid = validate(parsed.manifests.first().expect("a manifest")).valid.expect("valid");
+        let world = crate::model::World::assemble([&valid].into_iter());
+        assert_eq!(world.pods.first().and_then(|pod| pod.uid.as_deref()), Some(uid));
+    }
+}
