@@ -98,3 +98,15 @@ fn given_a_pod_whose_port_is_taken_when_it_is_captured_then_another_port_serves(
     node.daemon.wait_captured(&Node::pod("busy"), true).expect("captured");
     assert!(is_captured(&node, &mut node.client("busy")));
 }
+
+#[test]
+fn given_a_pod_whose_address_nobody_tells_when_its_processes_run_then_it_is_captured_by_its_own() {
+    let mut node = ruled();
+    let spec = PodSpec::new("infra-jinsu-lab", "young").label("sidecar.istio.io/inject", "true");
+    let pod = node.sandbox.schedule_pod(spec).expect("a pod");
+    node.daemon.wait_captured(&pod, true).expect("captured");
+    let mut client = node.client("young");
+    assert!(is_captured(&node, &mut client));
+    let seen = client.http(&node.get()).expect("an answer").pop().and_then(|answer| answer.local).expect("its address");
+    assert!(seen.starts_with(&format!("{}:", node.ip("young"))), "{seen}");
+}

@@ -168,13 +168,21 @@ impl Daemon {
         })
     }
 
+    /// Whether the pod is captured now.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub fn is_captured(&self, pod: &PodName) -> anyhow::Result<bool> {
+        Ok(self.enrolled(pod)?.is_some_and(|enrolled| enrolled.captured))
+    }
+
     /// Waits until the pod is captured, or is not.
     ///
     /// # Errors
     /// When the daemon ends, or after 90 s; the message has the daemon's reason.
     pub fn wait_captured(&mut self, pod: &PodName, captured: bool) -> anyhow::Result<()> {
         let waited = self.wait(&format!("to {} pod {pod}", if captured { "capture" } else { "release" }), |daemon| {
-            Ok(daemon.enrolled(pod)?.is_some_and(|enrolled| enrolled.captured) == captured)
+            Ok(daemon.is_captured(pod)? == captured)
         });
         waited.with_context(|| match self.enrolled(pod) {
             Ok(Some(enrolled)) => {

@@ -117,6 +117,7 @@ impl PodSpec {
 
 /// Where a pod is to be built.
 pub(crate) struct Site<'a> {
+    pub(crate) uid: String,
     pub(crate) layout: Layout,
     pub(crate) cgroup_root: &'a Path,
     pub(crate) netns: Netns,
@@ -145,8 +146,7 @@ pub(crate) struct Pod {
 impl Pod {
     /// Creates the cgroups and starts the pause process and, if one is wanted, the server, which listens on return.
     pub(crate) fn start(spec: PodSpec, site: Site<'_>) -> anyhow::Result<Self> {
-        let Site { layout, cgroup_root, netns, addresses, agent, log } = site;
-        let uid = names::uid()?;
+        let Site { uid, layout, cgroup_root, netns, addresses, agent, log } = site;
         let cgroup = cgroup_root.join(layout.pod(&uid));
         let [pause, container] =
             [names::container_id()?, names::container_id()?].map(|id| cgroup.join(layout.container(&id)));

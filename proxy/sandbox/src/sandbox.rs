@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::janitor::Janitor;
 use crate::kube_proxy::{Balanced, KubeProxy};
 use crate::manifest;
-use crate::names::Names;
+use crate::names::{self, Names};
 use crate::netns::Netns;
 use crate::objects::{NODE, Objects};
 use crate::pod::{Pod, PodName, PodSpec, Site};
@@ -112,17 +112,37 @@ impl Sandbox {
     /// # Errors
     /// When there is one of that name, or a step of building it fails.
     pub fn add_pod(&mut self, spec: PodSpec) -> anyhow::Result<PodName> {
+        let addresses = self.addresses.pod(spec.families)?;
+        let name = self.start(spec, names::uid()?, addresses)?;
+        self.publish(&name)?;
+        Ok(name)
+    }
+
+    /// Starts a pod in a cluster's order: the object first, placed and without an address; then its network, then its
+    /// processes. Its address is never told: a kubelet does so only some time after.
+    ///
+    /// # Errors
+    /// As [`Self::add_pod`].
+    pub fn schedule_pod(&mut self, spec: PodSpec) -> anyhow::Result<PodName> {
+        let addresses = self.addresses.pod(spec.families)?;
+        let uid = names::uid()?;
+        let node = self.api().map(|_| NODE);
+        self.write(&pod_file(&spec.name), &manifest::pod(&spec, &uid, &[], node))?;
+        self.start(spec, uid, addresses)
+    }
+
+    fn start(&mut self, spec: PodSpec, uid: String, addresses: Vec<IpAddr>) -> anyhow::Result<PodName> {
         let name = spec.name.clone();
         if self.pods.contains_key(&name) {
             bail!("pod {name} is there already");
         }
         let index = self.pods_ever;
         self.pods_ever += 1;
-        let addresses = self.addresses.pod(spec.families)?;
         let netns = format!("{}p{index}", self.names.netns_prefix());
         let netns = Netns::pod(netns, &self.node, index, &addresses, self.addresses.gateway())
             .with_context(|| format!("building the network of pod {name}"))?;
         let site = Site {
+            uid,
             layout: self.layout,
             cgroup_root: &self.names.cgroup(),
             netns,
@@ -132,7 +152,6 @@ impl Sandbox {
         };
         let pod = Pod::start(spec, site)?;
         self.pods.insert(name.clone(), pod);
-        self.publish(&name)?;
         Ok(name)
     }
 

@@ -3,6 +3,7 @@
 //! A figure alone says more about the machine and the minute than about the program, so [`l4`] alternates short windows of
 //! what it compares, and [`paired`] judges the ratios of neighbours.
 
+mod capture;
 mod cluster;
 mod l4;
 mod paired;
@@ -26,6 +27,7 @@ enum Benchmark {
         #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    Capture(capture::Arguments),
     Cluster(cluster::Arguments),
     L4(l4::Arguments),
 }
@@ -37,6 +39,7 @@ pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
             let scale = ["-p", "meshlet-routing", "--bench", "scale", "--"];
             process::run(process::cargo("bench").args(scale).args(arguments))
         }),
+        Benchmark::Capture(arguments) => capture::capture(arguments),
         Benchmark::Cluster(arguments) => cluster::cluster(arguments),
         Benchmark::L4(arguments) => l4::l4(arguments),
     }

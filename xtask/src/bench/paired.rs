@@ -82,7 +82,8 @@ fn below(pairs: usize) -> Option<usize> {
     Some(heads - 1)
 }
 
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+/// The value below which so large a share of sorted numbers lies, of which there is at least one.
+pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
     let (low, high) = (place.floor() as usize, place.ceil() as usize);
