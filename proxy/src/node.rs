@@ -1,5 +1,6 @@
 //! The node loop: what is written and what runs here, made true in the kernel and in the workers. One task, one writer.
 
+mod enrolment;
 mod kernel_view;
 mod report;
 
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use meshlet_routing::enrol::{Verdict, enrol};
 use meshlet_routing::inventory::Change;
-use meshlet_routing::model::{Pod, PodAddresses};
+use meshlet_routing::model::Pod;
 use meshlet_routing::table::{Captured, Scope};
 use tokio::sync::Notify;
 
@@ -32,11 +33,14 @@ use crate::snapshot::publish::Published;
 use crate::snapshot::resolve::Resolver;
 use crate::snapshot::source::{Source, waking};
 use crate::snapshot::watch::Watch;
+use enrolment::Troubles;
 
 /// Everything is derived again this often, whatever inotify said.
 const PERIOD: Duration = Duration::from_millis(500);
-/// The same while a wanted pod has no process yet: its first connect should find the listener.
-const EAGER: Duration = Duration::from_millis(20);
+/// The same while a wanted pod has no process of its own yet, whose first connect should find the listener: how often, until so
+/// long after something has happened. What a process does to become a pod's, inotify does not see.
+const EAGER: [(Duration, Duration); 2] =
+    [(Duration::from_secs(1), Duration::from_millis(5)), (Duration::from_secs(10), Duration::from_millis(20))];
 /// What a cluster tells within so long after a round is taken together: under churn, rounds do not follow one on another.
 const GATHER: Duration = Duration::from_millis(20);
 
@@ -65,6 +69,7 @@ pub(crate) struct Node {
     /// UIDs of marked pods that have processes.
     running: BTreeSet<Box<str>>,
     departed: Departed,
+    troubles: Troubles,
     wake: Arc<Notify>,
     watch: Watch,
     status: Arc<Status>,
@@ -120,6 +125,7 @@ impl Node {
             enrolled: BTreeMap::new(),
             running: BTreeSet::new(),
             departed: Departed::default(),
+            troubles: Troubles::default(),
             wake,
             watch,
             status: Arc::default(),
@@ -142,11 +148,14 @@ impl Node {
 
     /// Runs until dropped; an error is one that no later round can mend.
     pub(crate) async fn run(&mut self) -> anyhow::Result<()> {
-        let mut woken = true;
+        let (mut woken, mut stirred) = (true, Instant::now());
         loop {
             let waiting = self.round(woken)?;
-            let pause = if waiting { EAGER } else { PERIOD };
-            woken = self.rest(pause).await;
+            if woken {
+                stirred = Instant::now();
+            }
+            let eager = EAGER.iter().find(|(until, _)| waiting && stirred.elapsed() < *until);
+            woken = self.rest(eager.map_or(PERIOD, |(_, pause)| *pause)).await;
         }
     }
 
@@ -251,71 +260,6 @@ impl Node {
             .collect()
     }
 
-    fn enrol(&mut self, verdicts: &[(Pod, Verdict)], cgroups: &HashMap<String, PathBuf>) -> bool {
-        let marked: BTreeMap<&str, &Pod> = verdicts
-            .iter()
-            .filter(|(_, verdict)| verdict.captured)
-            .filter_map(|(pod, _)| Some((pod.uid.as_deref()?, pod)))
-            .collect();
-        let mut waiting = false;
-        let mut present: BTreeSet<Box<str>> = BTreeSet::new();
-        for (uid, pod) in marked {
-            let found = cgroups.get(uid).map(|path| (path, cgroup::processes(path)));
-            let Some((cgroup, processes)) = found.filter(|(_, processes)| !processes.is_empty()) else {
-                waiting = true;
-                continue;
-            };
-            if let Err(error) = self.capture(uid, pod, cgroup, &processes) {
-                waiting = true;
-                tracing::warn!(pod = %format!("{}/{}", pod.namespace, pod.name), error = format!("{error:#}"), "not captured yet");
-            }
-            present.insert(uid.into());
-        }
-        let gone: Vec<Box<str>> = self.enrolled.keys().filter(|uid| !present.contains(*uid)).cloned().collect();
-        for uid in gone {
-            self.release(&uid);
-        }
-        self.running = present;
-        let used: BTreeSet<u64> = self.enrolled.values().map(Enrolled::netns).collect();
-        self.departed.tidy(|netns| used.contains(&netns));
-        waiting
-    }
-
-    /// Captures a pod, unless it is already, or none of its processes is in a network namespace of its own (yet).
-    fn capture(&mut self, uid: &str, pod: &Pod, cgroup: &Path, processes: &[u32]) -> anyhow::Result<()> {
-        let known = self.enrolled.get(uid).map(Enrolled::netns);
-        let Some(netns) = Netns::of_pod(processes, self.node_netns, known) else { return Ok(()) };
-        let addresses = PodAddresses::new(&pod.addresses);
-        if addresses == PodAddresses::default() {
-            anyhow::bail!("has no address in status.podIPs yet");
-        }
-        let scope = Scope::of_pod(self.source.world(), pod);
-        match self.enrolled.get_mut(uid) {
-            Some(known) if known.netns() == netns.inode() && known.addresses == addresses => {
-                known.scope = scope;
-                known.annotate(pod);
-                return Ok(());
-            }
-            Some(_) => self.release(uid),
-            None => {}
-        }
-        let table = self.published.table(self.source.world(), &scope);
-        let meanings = self.published.meanings();
-        let port = self.settings.capture_port;
-        let place = places::free(self.enrolled.values());
-        let observer = self.kernel.observe(cgroup).inspect_err(|error| {
-            tracing::warn!(
-                error = format!("{error:#}"),
-                "connections that the kernel picks for the pod are not counted: neither least-request nor metrics know of them"
-            );
-        });
-        let (observer, workers) = (observer.ok(), &self.workers);
-        let enrolled = Enrolled::open(pod, scope, addresses, netns, port, place, observer, workers, table, meanings)?;
-        self.metrics.enrol(enrolled.cookie, Arc::clone(&pod.workload));
-        self.enrolled.insert(uid.into(), enrolled);
-        Ok(())
-    }
-
     /// Says what would be captured.
     fn rehearse(&mut self, verdicts: &[(Pod, Verdict)]) {
         for (pod, verdict) in verdicts.iter().filter(|(_, verdict)| verdict.captured) {
@@ -324,17 +268,6 @@ impl Node {
             let services = Captured::of([&*table].into_iter(), self.settings.capture.into());
             let name = format!("{}/{}", pod.namespace, pod.name);
             tracing::info!(pod = %name, reason = verdict.reason, %services, "would capture");
-        }
-    }
-
-    /// From here on the pod's connects are native; what it has under way ends in its own time.
-    fn release(&mut self, uid: &str) {
-        if let Some(pod) = self.enrolled.remove(uid) {
-            self.kernel.maps.withdraw(pod.cookie);
-            self.workers.withdraw(pod.cookie);
-            self.metrics.withdraw(pod.cookie, Instant::now());
-            tracing::info!(pod = %pod.name, "released");
-            pod.depart().into_iter().for_each(|pod| self.departed.add(pod));
         }
     }
 

@@ -10,7 +10,7 @@ use meshlet_routing::model::PodAddresses;
 const FIRST: &str = "eth0";
 
 /// Of the *calling thread's* network namespace; none while it is being set up.
-pub(super) fn own() -> anyhow::Result<PodAddresses> {
+pub(crate) fn own() -> anyhow::Result<PodAddresses> {
     let interfaces = if_addrs::get_if_addrs().context("reading the addresses of a pod's network namespace")?;
     Ok(choose(interfaces.iter().map(|interface| (&*interface.name, interface.ip()))))
 }
@@ -43,7 +43,10 @@ mod tests {
     fn given_interfaces_then_those_of_eth0_come_first_and_only_global_addresses_count() {
         for (interfaces, expected) in [
             (&[("lo", "127.0.0.1"), ("lo", "::1")][..], &[][..]),
-            (&[("lo", "127.0.0.1"), ("eth0", "10.1.0.7"), ("eth0", "fe80::7"), ("eth0", "fd00::7")], &["10.1.0.7", "fd00::7"]),
+            (
+                &[("lo", "127.0.0.1"), ("eth0", "10.1.0.7"), ("eth0", "fe80::7"), ("eth0", "fd00::7")],
+                &["10.1.0.7", "fd00::7"],
+            ),
             (&[("net1", "192.0.2.1"), ("eth0", "10.1.0.7")], &["10.1.0.7"]),
             (&[("net1", "192.0.2.1"), ("net1", "fd00::1"), ("net2", "192.0.2.9")], &["192.0.2.1", "fd00::1"]),
         ] {
