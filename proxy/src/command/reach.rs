@@ -92,3 +92,6 @@ impl Daemon {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
