@@ -5,7 +5,7 @@ use std::env;
 use anyhow::{Result, bail};
 
 use crate::step::step;
-use crate::{build, check, packages, process, vm_test, workspace};
+use crate::{build, check, manifests, packages, process, vm_test, workspace};
 
 const AS_ROOT: &str = "the node tests need root:\n  sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask test --node";
 
@@ -24,6 +24,7 @@ pub(crate) fn test(arguments: &Arguments) -> Result<()> {
     packages::bring(packages::SANDBOX.iter().chain(packages::INSPECTION))?;
     if !arguments.node {
         check::check()?;
+        manifests::check()?;
     }
     build::build()?;
     if !arguments.node {
