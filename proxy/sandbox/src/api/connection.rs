@@ -79,6 +79,7 @@ fn objects(shared: &Shared, of: &Objects, asked: &Asked<'_>, to: &mut impl Write
     let mut closes = None;
     match fault {
         Some(Fault::Forbidden) => return send(to, &forbidden(of, asked.method, watching)),
+        Some(Fault::ReadOnly) if asked.method != "GET" => return send(to, &forbidden(of, asked.method, false)),
         Some(Fault::Fails(status)) => {
             return send(to, &Answer::failure(status, "InternalError", "as the test wants it"));
         }
@@ -86,7 +87,7 @@ fn objects(shared: &Shared, of: &Objects, asked: &Asked<'_>, to: &mut impl Write
         Some(Fault::Endless) => return endless(to),
         Some(Fault::Slow(pause)) => pause_unless_down(shared, pause),
         Some(Fault::Closes(after)) => closes = Some(after),
-        None => {}
+        Some(Fault::ReadOnly) | None => {}
     }
     if watching {
         if asked.query.says("sendInitialEvents") && !streaming {

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub enum Fault {
     /// 403, as without a role that allows it.
     Forbidden,
+    /// 403 for writes alone.
+    ReadOnly,
     /// This status, 500 or 503.
     Fails(u16),
     /// 200 and a body that is no JSON.

@@ -38,9 +38,15 @@ pub(crate) fn write(store: &mut Store, method: &str, content_type: &str, of: &Ob
         }
         ("PATCH", Some(known)) => {
             let mut value = known.value.clone();
+            // Who names a uid means that object alone, who names a version that version alone.
+            let expected = given["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok());
+            let uid = &given["metadata"]["uid"];
+            if !uid.is_null() && *uid != known.value["metadata"]["uid"] {
+                return Answer::refused(&Refused::Conflict, &of);
+            }
             let patched = given.as_object_mut().map(std::mem::take).unwrap_or_default();
             merge(&mut value, only(patched, of.status));
-            (200, None, value)
+            (200, expected, value)
         }
         ("PATCH", None) if content_type.contains("apply-patch") && !of.status => (201, Some(0), given),
         ("PATCH", None) => return Answer::refused(&Refused::NotFound, &of),
