@@ -105,12 +105,24 @@ fn port_level(input: &Input<'_>, rule: &DestinationRule, services: &[&Service], 
 /// Namespace, host and selector: rules that have them in common meet.
 type Alike<'w> = (&'w Arc<str>, String, Option<&'w Labels>);
 
+/// What a rule loses to older ones of its namespace for the same host.
+struct Overlap<'w> {
+    rule: &'w DestinationRule,
+    host: String,
+    first: &'w ObjectRef,
+    /// Its subsets by a name that an older one has.
+    lost: Vec<&'w str>,
+    /// Whether an older one has a policy where it has its own.
+    policy: bool,
+}
+
 /// Several rules of one namespace for one host: the later ones lose what the first has.
-fn merged(input: &Input<'_>, findings: &mut Findings) {
+fn overlaps<'w>(input: &'w Input<'_>) -> Vec<Overlap<'w>> {
     let mut groups: BTreeMap<Alike<'_>, Vec<&DestinationRule>> = BTreeMap::new();
     for rule in &input.world.destination_rules {
         groups.entry((&rule.object.namespace, rule.host.to_string(), rule.selector.as_ref())).or_default().push(rule);
     }
+    let mut overlaps = Vec::new();
     for ((_, host, _), mut rules) in groups {
         rules.sort_by_key(|rule| (&rule.created, &rule.object.name));
         let Some((first, others)) = rules.split_first() else { continue };
@@ -121,20 +133,32 @@ fn merged(input: &Input<'_>, findings: &mut Findings) {
             };
             let lost: Vec<&str> = rule.subsets.iter().filter(repeated).map(|subset| &*subset.name).collect();
             let policy = rule.policy.is_some() && before.iter().any(|older| older.policy.is_some());
-            let effect = match (lost.is_empty(), policy) {
-                (false, true) => format!("its trafficPolicy and subsets {} are not used", list(lost)),
-                (false, false) => format!("its subsets {} are not used", list(lost)),
-                (true, true) => "its trafficPolicy is not used".to_owned(),
-                (true, false) => "the two are merged".to_owned(),
-            };
-            let problem = format!("{host} also has {}, which is older or first by name: {effect}", first.object);
-            findings.add(
-                &code::RULES_MERGED,
-                input.place(&rule.object, "spec.host"),
-                problem,
-                "merge them into one object",
-            );
+            overlaps.push(Overlap { rule, host: host.clone(), first: &first.object, lost, policy });
             before.push(rule);
         }
+    }
+    overlaps
+}
+
+/// Rules that lose all they have.
+pub(super) fn shadowed<'w>(input: &'w Input<'_>) -> BTreeSet<&'w ObjectRef> {
+    let all = |overlap: &Overlap<'_>| {
+        let Overlap { rule, lost, policy, .. } = overlap;
+        lost.len() == rule.subsets.len() && rule.policy.is_some() == *policy
+    };
+    overlaps(input).into_iter().filter(all).map(|overlap| &overlap.rule.object).collect()
+}
+
+fn merged(input: &Input<'_>, findings: &mut Findings) {
+    for Overlap { rule, host, first, lost, policy } in overlaps(input) {
+        let effect = match (lost.is_empty(), policy) {
+            (false, true) => format!("its trafficPolicy and subsets {} are not used", list(lost)),
+            (false, false) => format!("its subsets {} are not used", list(lost)),
+            (true, true) => "its trafficPolicy is not used".to_owned(),
+            (true, false) => "the two are merged".to_owned(),
+        };
+        let problem = format!("{host} also has {first}, which is older or first by name: {effect}");
+        let place = input.place(&rule.object, "spec.host");
+        findings.add(&code::RULES_MERGED, place, problem, "merge them into one object");
     }
 }

@@ -111,6 +111,10 @@ pub(super) fn of_entry<'w>(
         None => Vec::new(),
         Some(Split::Sole(destination)) => vec![(0, destination)],
         Some(Split::Weighted(destinations)) => {
+            if input.manifest(&rule.object).is_none() {
+                // Nearly always the same: destinations of weight 0 are seldom written before others.
+                return destinations.iter().map(|(_, destination)| destination).enumerate().collect();
+            }
             // An absent weight is 0.
             let weight = |route: &Value| route.get("weight").and_then(Value::as_u64).unwrap_or(0);
             let routes = list.routes(input, rule, index).into_iter().map(weight).enumerate();
@@ -126,8 +130,11 @@ fn written<'t>(input: &Input<'t>, rule: &VirtualService, list: &str, index: usiz
 
 /// The paths of the mirrors that the model has: those of a percentage of 0 it has not.
 fn mirror_paths(input: &Input<'_>, rule: &VirtualService, index: usize) -> Vec<String> {
-    let Some(http) = written(input, rule, "http", index) else { return Vec::new() };
     let base = format!("spec.http[{index}]");
+    let Some(http) = written(input, rule, "http", index) else {
+        let number = rule.http.get(index).map_or(0, |http| http.mirrors.len());
+        return (0..number).map(|number| format!("{base}.mirrors[{number}].destination")).collect();
+    };
     if http.get("mirror").is_some_and(|mirror| !mirror.is_null()) {
         return vec![format!("{base}.mirror")];
     }

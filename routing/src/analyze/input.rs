@@ -1,5 +1,6 @@
 //! The objects put together, and the clients that their rules are judged for.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -45,7 +46,7 @@ impl Texts {
 
 /// Everything the families of findings look at.
 pub(super) struct Input<'t> {
-    pub(super) world: World,
+    pub(super) world: Cow<'t, World>,
     /// Namespaces where a captured pod lives.
     pub(super) captured: BTreeSet<Arc<str>>,
     pub(super) unread: Vec<&'t Unread>,
@@ -58,10 +59,6 @@ impl<'t> Input<'t> {
     pub(super) fn new(mesh: MeshConfig, texts: &'t Texts, findings: &mut Findings) -> Self {
         let world =
             World::assemble_in(mesh, texts.validated.iter().filter_map(|(_, validated)| validated.valid.as_ref()));
-        let namespaces: HashMap<Arc<str>, Namespace> =
-            world.namespaces.iter().map(|namespace| (Arc::clone(&namespace.name), namespace.clone())).collect();
-        let captured = world.pods.iter().filter(|pod| enrol(pod, namespaces.get(&pod.namespace)).captured);
-        let captured: BTreeSet<Arc<str>> = captured.map(|pod| Arc::clone(&pod.namespace)).collect();
         for (manifest, first) in &texts.repeated {
             let object = &manifest.object;
             let place = Place {
@@ -73,15 +70,26 @@ impl<'t> Input<'t> {
             let problem = format!("is defined more than once; the one at {first} is used");
             findings.add(&code::REPEATED, place, problem, "delete the others");
         }
-        let services = world.services.iter().enumerate().map(|(index, service)| (service.host.clone(), index));
         Self {
-            services: services.collect(),
-            namespaces,
-            world,
-            captured,
             unread: texts.parsed.iter().flat_map(|parsed| &parsed.unread).collect(),
             manifests: texts.validated.iter().map(|(manifest, _)| (&manifest.object, manifest)).collect(),
+            ..Self::of(Cow::Owned(world))
         }
+    }
+
+    /// Of a world alone: where something is written is not known, nor what has no effect on the model.
+    pub(super) fn of_world(world: &'t World) -> Self {
+        Self::of(Cow::Borrowed(world))
+    }
+
+    fn of(world: Cow<'t, World>) -> Self {
+        let namespaces: HashMap<Arc<str>, Namespace> =
+            world.namespaces.iter().map(|namespace| (Arc::clone(&namespace.name), namespace.clone())).collect();
+        let captured = world.pods.iter().filter(|pod| enrol(pod, namespaces.get(&pod.namespace)).captured);
+        let captured: BTreeSet<Arc<str>> = captured.map(|pod| Arc::clone(&pod.namespace)).collect();
+        let services = world.services.iter().enumerate().map(|(index, service)| (service.host.clone(), index));
+        let services = services.collect();
+        Self { services, namespaces, world, captured, unread: Vec::new(), manifests: HashMap::new() }
     }
 
     /// The manifest of an object.

@@ -7,6 +7,7 @@
 mod backends;
 mod clients;
 mod code;
+mod conditions;
 mod destination_rules;
 mod destinations;
 mod fields;
@@ -29,6 +30,9 @@ use crate::fault::Source;
 use crate::model::{MeshConfig, ObjectRef};
 
 pub use code::{CODES, Code, markdown};
+pub use conditions::{
+    APPLIES_TO_MESH, Condition, EFFECTIVE, FULLY_SUPPORTED, RESOLVED_REFS, conditions, fully_supported,
+};
 pub use suppress::Suppression;
 
 use backends::Backends;

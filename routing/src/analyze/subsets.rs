@@ -70,15 +70,7 @@ fn empty(
     leads_here: bool,
     findings: &mut Findings,
 ) {
-    let mut endpoints =
-        services.iter().flat_map(|service| &service.ports).flat_map(|port| port.endpoints.iter()).peekable();
-    // Without any endpoint it is not the labels that are wrong, or no pods were given.
-    if endpoints.peek().is_none() {
-        return;
-    }
-    // Whatever a name comes to has its labels.
-    let mut names = services.iter().flat_map(|service| &service.ports).flat_map(|port| port.names.iter());
-    if endpoints.any(|endpoint| selects(subset, &endpoint.labels)) || names.any(|name| selects(subset, &name.labels)) {
+    if !is_empty(subset, services) {
         return;
     }
     let labels: Vec<String> = subset.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -92,6 +84,19 @@ fn empty(
     } else {
         findings.add_as(&code::EMPTY_SUBSET, Level::Warning, place, problem, "correct them, or deploy such pods");
     }
+}
+
+/// Whether no endpoint of services that have some has the labels of a subset.
+pub(super) fn is_empty(subset: &Subset, services: &[&Service]) -> bool {
+    let mut endpoints =
+        services.iter().flat_map(|service| &service.ports).flat_map(|port| port.endpoints.iter()).peekable();
+    // Without any endpoint it is not the labels that are wrong, or no pods were given.
+    if endpoints.peek().is_none() {
+        return false;
+    }
+    // Whatever a name comes to has its labels.
+    let mut names = services.iter().flat_map(|service| &service.ports).flat_map(|port| port.names.iter());
+    !endpoints.any(|endpoint| selects(subset, &endpoint.labels)) && !names.any(|name| selects(subset, &name.labels))
 }
 
 fn selects(subset: &Subset, labels: &Labels) -> bool {

@@ -1,6 +1,7 @@
 //! Each finding with a manifest that has it and one that just does not.
 
 mod backends;
+mod conditions;
 mod connections;
 
 use proptest::prelude::*;
