@@ -24,6 +24,7 @@ use crate::capture::enrolled::Enrolled;
 use crate::capture::netns::Netns;
 use crate::capture::places;
 use crate::cluster::Cluster;
+use crate::cluster::writes::{Rhythm, Writes};
 use crate::connection::{Meanings, Workers};
 use crate::kernel::{self, Kernel, Links, Sort};
 use crate::metrics::Metrics;
@@ -100,8 +101,16 @@ impl Node {
         let mesh = anyhow::Context::context(settings.mesh.read(), "--mesh-config: correct it, or leave it out")?;
         let (wake, mut watch) = waking();
         let name = settings.node_name();
+        let (worlds, lender) = lending(settings.capture.into());
         let source = match cluster {
-            Some(config) => Source::Cluster(Cluster::follow(config, mesh, &name)?),
+            Some(config) => {
+                let writes = settings.writes_back().then(|| Writes {
+                    rhythm: Rhythm::PATIENT,
+                    worlds: worlds.clone(),
+                    candidate: settings.candidate(),
+                });
+                Source::Cluster(Cluster::follow(config, mesh, &name, writes)?)
+            }
             None => Source::files(mesh, settings.filename.clone(), &mut watch),
         };
         if held.is_none() && !settings.dry_run {
@@ -109,7 +118,6 @@ impl Node {
         }
         let meanings = Arc::new(Meanings::new(Box::new(kernel.learned.reader())));
         let published = Published::new(kernel.sizes.ids(), settings.capture.into(), meanings);
-        let (worlds, lender) = lending(settings.capture.into());
         Ok(Self {
             name,
             node_netns: Netns::of_node()?.inode(),
@@ -224,6 +232,7 @@ impl Node {
         self.attach()?;
         let (age, meanings) = (Duration::from_secs(self.settings.forget_after.into()), self.published.meanings());
         self.kernel.learned.forget(age, |id| meanings.is_under_way(id));
+        self.write_back(&verdicts);
         self.report(&verdicts, changed);
         Ok(waiting)
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 
 use crate::cluster::connect::ClusterArgs;
+use crate::cluster::writes::Candidate;
 use crate::command::capture_mode::CaptureMode;
 use crate::command::mesh::MeshArgs;
 use crate::kernel::{FailurePolicy, MapSize};
@@ -20,6 +21,10 @@ pub(crate) struct RunArgs {
     pub(crate) filename: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
+    /// Write back to the cluster that is read: the annotation meshlet.dev/redirection on captured pods, and by the one daemon that
+    /// holds the Lease "meshlet" in $POD_NAMESPACE conditions and Events on VirtualServices and DestinationRules. Not with --dry-run.
+    #[arg(long, value_name = "BOOL", env = "MESHLET_STATUS_WRITES", action = ArgAction::Set, default_value_t = true)]
+    pub(crate) status_writes: bool,
     #[command(flatten)]
     pub(crate) mesh: MeshArgs,
     /// Name of this node: pods with this spec.nodeName, or read from a file and with none, are its own. Default: $NODE_NAME, else the host name.
@@ -93,6 +98,18 @@ pub(crate) enum AccessLog {
 }
 
 impl RunArgs {
+    /// Whether anything is written back to the cluster.
+    pub(crate) fn writes_back(&self) -> bool {
+        self.status_writes && !self.dry_run
+    }
+
+    /// As whom the lease is asked for; `None` when nothing says where it is.
+    pub(crate) fn candidate(&self) -> Option<Candidate> {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let namespace = variable("POD_NAMESPACE")?;
+        Some(Candidate { namespace, name: variable("POD_NAME").unwrap_or_else(|| self.node_name()) })
+    }
+
     /// The node's name: the flag, `NODE_NAME`, or the host name.
     pub(crate) fn node_name(&self) -> String {
         self.node

@@ -17,6 +17,7 @@ use super::keep::Keep;
 use super::news::{Known, News, Told, version};
 use super::pace::Pace;
 use super::standing::{SILENCE, Standing, Watch};
+use super::writes::Shown;
 use crate::connection::Draw;
 
 /// Objects on a page of a list, at first; fewer when a page is too long.
@@ -46,6 +47,7 @@ pub(crate) struct Follower {
     place: usize,
     watch: Arc<Watch>,
     known: Known,
+    shown: Option<Arc<Shown>>,
     told: mpsc::Sender<Told>,
     /// Where it is served, once that is known.
     path: Option<String>,
@@ -66,13 +68,15 @@ impl Follower {
         watch: Arc<Watch>,
         node: Arc<str>,
         told: mpsc::Sender<Told>,
+        shown: Option<Arc<Shown>>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             client,
             pace,
             draw: Draw::seeded()?,
             place,
-            known: Known::new(watch.watched, node),
+            known: Known::new(watch.watched, node, shown.clone()),
+            shown,
             watch,
             told,
             path: None,
@@ -136,6 +140,7 @@ impl Follower {
         self.watch.heard();
         if let Some(path) = found {
             self.missing = 0;
+            self.shown.iter().for_each(|shown| shown.served(self.watch.watched.kind, &path));
             self.version = None;
             self.path = Some(path);
             return Ok(Step::Next);
@@ -332,7 +337,7 @@ impl Follower {
         let watched = self.watch.watched;
         let (plural, group) = (watched.plural, watched.group);
         format!(
-            "{}: {message}; give the daemon's ClusterRole verbs [get, list, watch] on resource {plural:?} of API group {group:?}",
+            "{}: {message}; give the daemon's ClusterRole verbs [list, watch] on resource {plural:?} of API group {group:?}",
             watched.resource()
         )
     }

@@ -81,8 +81,12 @@ pub(crate) static WATCHED: [Watched; 10] = [
     Watched::built_in(Kind::EndpointSlice, "discovery.k8s.io", "endpointslices", SLICE),
     // Only their labels say where they are.
     Watched { metadata_only: true, vital: false, ..Watched::built_in(Kind::Node, "", "nodes", META) },
-    Watched::custom(Kind::VirtualService, ISTIO, ISTIO_VERSIONS, "virtualservices"),
-    Watched { vital: true, ..Watched::custom(Kind::DestinationRule, ISTIO, ISTIO_VERSIONS, "destinationrules") },
+    Watched { keep: STATED, ..Watched::custom(Kind::VirtualService, ISTIO, ISTIO_VERSIONS, "virtualservices") },
+    Watched {
+        vital: true,
+        keep: STATED,
+        ..Watched::custom(Kind::DestinationRule, ISTIO, ISTIO_VERSIONS, "destinationrules")
+    },
     Watched::custom(Kind::ServiceEntry, ISTIO, ISTIO_VERSIONS, "serviceentries"),
     Watched::custom(Kind::Sidecar, ISTIO, ISTIO_VERSIONS, "sidecars"),
     Watched::custom(Kind::HttpRoute, "gateway.networking.k8s.io", &["v1"], "httproutes"),
@@ -93,6 +97,7 @@ const METADATA: Keep<'static> = Keep::Only(&[
     ("namespace", Keep::All),
     ("uid", Keep::All),
     ("resourceVersion", Keep::All),
+    ("generation", Keep::All),
     ("creationTimestamp", Keep::All),
     ("labels", Keep::All),
     // As long as the object itself.
@@ -102,6 +107,10 @@ const METADATA: Keep<'static> = Keep::Only(&[
 const META: Keep<'static> = Keep::Only(&[("metadata", METADATA)]);
 
 const RULE: Keep<'static> = Keep::Only(&[("metadata", METADATA), ("spec", Keep::All)]);
+
+/// What conditions are written to: those that are there have to be known.
+const STATED: Keep<'static> =
+    Keep::Only(&[("metadata", METADATA), ("spec", Keep::All), ("status", Keep::Only(&[("conditions", Keep::All)]))]);
 
 const CONTAINERS: Keep<'static> = Keep::Only(&[("ports", Keep::All)]);
 

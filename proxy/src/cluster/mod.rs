@@ -2,6 +2,8 @@
 //! ([`discover`]), lists and watches it ([`exchange`]: in bounded memory and time), keeps what is needed ([`keep`], [`kinds`]),
 //! checks it and tells what is another ([`news`]) over a bounded channel to the node loop, whose side is [`Cluster`].
 //!
+//! What goes the other way is in [`writes`].
+//!
 //! Not kube-runtime's `watcher`: that one watches again at once, without end, when a server closes at once; reads lists and
 //! lines of any length; and keeps bookmarks to itself, by which staleness is told from silence.
 
@@ -17,6 +19,7 @@ mod pace;
 mod standing;
 #[cfg(test)]
 mod tests;
+pub(crate) mod writes;
 
 use std::sync::Arc;
 
@@ -24,13 +27,14 @@ use anyhow::Context as _;
 use kube::Config;
 use meshlet_routing::inventory::{Change, Inventory};
 use meshlet_routing::model::MeshConfig;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use follow::Follower;
 use kinds::WATCHED;
 use news::{News, Told};
 use pace::Pace;
 use standing::Watch;
+use writes::{Shown, Wanted, Writes};
 
 use crate::snapshot::resolve::Resolved;
 
@@ -52,6 +56,8 @@ pub(crate) struct Cluster {
     stale: bool,
     /// Whether a world was in force.
     in_force: bool,
+    /// What is to be written back.
+    wanted: watch::Sender<Option<Wanted>>,
     // Held, not used: the watches end with it.
     _end: oneshot::Sender<()>,
 }
@@ -89,28 +95,40 @@ impl Cluster {
     ///
     /// # Errors
     /// The thread does not start, or the client cannot be made.
-    pub(crate) fn follow(config: Config, mesh: MeshConfig, node: &str) -> anyhow::Result<Self> {
-        Self::follow_at(Pace::PATIENT, config, mesh, node)
+    pub(crate) fn follow(config: Config, mesh: MeshConfig, node: &str, writes: Option<Writes>) -> anyhow::Result<Self> {
+        Self::follow_at(Pace::PATIENT, config, mesh, node, writes)
     }
 
-    fn follow_at(pace: Pace, config: Config, mesh: MeshConfig, node: &str) -> anyhow::Result<Self> {
+    fn follow_at(
+        pace: Pace,
+        config: Config,
+        mesh: MeshConfig,
+        node: &str,
+        writes: Option<Writes>,
+    ) -> anyhow::Result<Self> {
+        let (wanted, wants) = watch::channel(None);
+        let shown = writes.is_some().then(Shown::new);
         let (tell, told) = mpsc::channel(WAITING);
         let (end, ended) = oneshot::channel();
         let watches: Vec<Arc<Watch>> = WATCHED.iter().map(Watch::new).collect();
         let node: Arc<str> = node.into();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("starting the cluster's runtime")?;
-        let followers = {
+        let (followers, writers) = {
             let _within = runtime.enter();
             let client = connect::client(config)?;
             let follower = |(place, watch): (usize, &Arc<Watch>)| {
-                Follower::new(client.clone(), pace, place, Arc::clone(watch), Arc::clone(&node), tell.clone())
+                let (watch, node) = (Arc::clone(watch), Arc::clone(&node));
+                Follower::new(client.clone(), pace, place, watch, node, tell.clone(), shown.clone())
             };
-            watches.iter().enumerate().map(follower).collect::<anyhow::Result<Vec<_>>>()?
+            let followers = watches.iter().enumerate().map(follower).collect::<anyhow::Result<Vec<_>>>()?;
+            let writers = writes.zip(shown.as_ref()).map(|(writes, shown)| writes.begin(&client, shown, &wants));
+            (followers, writers.transpose()?.unwrap_or_default())
         };
         let run = move || {
             runtime.block_on(async {
                 followers.into_iter().for_each(|follower| drop(tokio::spawn(follower.follow())));
+                writers.into_iter().for_each(|writer| drop(tokio::spawn(writer)));
                 // It is never sent: the other side is dropped.
                 drop(ended.await);
             });
@@ -127,6 +145,7 @@ impl Cluster {
             settled: false,
             stale: false,
             in_force: false,
+            wanted,
             _end: end,
         })
     }
@@ -146,6 +165,13 @@ impl Cluster {
     /// Whether all that is needed has been told once.
     pub(crate) fn settled(&self) -> bool {
         self.settled
+    }
+
+    /// Has it written back which pods are captured and what becomes of the rules in force, unless that is so already.
+    pub(crate) fn write_back(&self, generation: u64, marked: Vec<(Box<str>, bool)>) {
+        let told = self.watches.iter().map(|followed| (followed.watch.watched.kind, followed.version.clone()));
+        let wanted = Wanted { generation, told: told.collect(), marked };
+        self.wanted.send_if_modified(|known| known.replace(wanted.clone()) != Some(wanted));
     }
 
     /// How each watch stands.

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
+use meshlet_routing::analyze::fully_supported;
 use meshlet_routing::manifest::Manifest;
 use meshlet_routing::model::{Kind, ObjectRef};
 use meshlet_routing::validate::{Valid, validate};
 use serde_json::{Map, Value};
 
 use super::kinds::Watched;
+use super::writes::{Record, Shown};
 
 /// What a watch tells.
 #[derive(Debug)]
@@ -47,12 +49,15 @@ pub(crate) struct Known {
     /// What each says, and in which listing it was last seen.
     objects: HashMap<ObjectRef, (u64, u64)>,
     listing: u64,
+    /// Where what is written to is noted; none when nothing is.
+    shown: Option<Arc<Shown>>,
 }
 
 impl Known {
     /// None yet; `node` is the one whose pods are kept whole.
-    pub(crate) fn new(watched: &'static Watched, node: Arc<str>) -> Self {
-        Self { watched, node, source: "cluster".into(), objects: HashMap::new(), listing: 0 }
+    pub(crate) fn new(watched: &'static Watched, node: Arc<str>, shown: Option<Arc<Shown>>) -> Self {
+        let shown = shown.filter(|_| matches!(watched.kind, Kind::Pod | Kind::VirtualService | Kind::DestinationRule));
+        Self { watched, node, source: "cluster".into(), objects: HashMap::new(), listing: 0, shown }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -63,13 +68,18 @@ impl Known {
     /// one in force.
     pub(crate) fn put(&mut self, object: Value) -> News {
         let Value::Object(mut body) = object else { return News::Nothing };
-        forget_version(&mut body);
-        if self.watched.kind == Kind::Pod && !self.is_here(&body) {
+        // It is another whenever the object is written, whatever is written.
+        let record = Record::take(self.watched.kind, &mut body);
+        let elsewhere = self.watched.kind == Kind::Pod && !self.is_here(&body);
+        if elsewhere {
             reduce(&mut body);
         }
         let Some(manifest) = Manifest::of_object(self.watched.kind, Arc::clone(&self.source), body) else {
             return News::Nothing;
         };
+        if let Some(shown) = self.shown.as_ref().filter(|_| !elsewhere) {
+            shown.see(&manifest.object, record);
+        }
         let digest = digest(&manifest.body);
         let before = self.objects.insert(manifest.object.clone(), (digest, self.listing));
         if before.is_some_and(|(before, _)| before == digest) {
@@ -79,6 +89,9 @@ impl Known {
         for fault in &validated.faults {
             tracing::warn!("{fault}");
         }
+        if let Some(shown) = self.shown.as_ref().filter(|_| self.watched.kind != Kind::Pod) {
+            shown.support(&manifest.object, fully_supported(&manifest.object, &validated.faults));
+        }
         validated.valid.map_or(News::Nothing, |valid| News::Put(Box::new(valid)))
     }
 
@@ -87,7 +100,10 @@ impl Known {
         let Value::Object(body) = object else { return News::Nothing };
         let manifest = Manifest::of_object(self.watched.kind, Arc::clone(&self.source), body);
         let known = manifest.and_then(|manifest| self.objects.remove_entry(&manifest.object));
-        known.map_or(News::Nothing, |(object, _)| News::Remove(object))
+        known.map_or(News::Nothing, |(object, _)| {
+            self.forget(&object);
+            News::Remove(object)
+        })
     }
 
     /// A listing begins: what is not put before it ends is gone.
@@ -98,7 +114,14 @@ impl Known {
     /// A listing has ended: what is gone.
     pub(crate) fn end(&mut self) -> Vec<ObjectRef> {
         let listing = self.listing;
-        self.objects.extract_if(|_, (_, seen)| *seen != listing).map(|(object, _)| object).collect()
+        let gone = self.objects.extract_if(|_, (_, seen)| *seen != listing).map(|(object, _)| object);
+        let gone: Vec<ObjectRef> = gone.collect();
+        gone.iter().for_each(|object| self.forget(object));
+        gone
+    }
+
+    fn forget(&self, object: &ObjectRef) {
+        self.shown.iter().for_each(|shown| shown.forget(object));
     }
 
     /// Of a pod that is not placed yet nothing is used before it is.
@@ -112,18 +135,20 @@ pub(crate) fn version(object: &Value) -> Option<Box<str>> {
     object["metadata"]["resourceVersion"].as_str().map(Box::from)
 }
 
-/// It is another whenever the object is written, whatever is written.
-fn forget_version(body: &mut Map<String, Value>) {
-    if let Some(Value::Object(metadata)) = body.get_mut("metadata") {
-        metadata.remove("resourceVersion");
-    }
-}
+/// Marks that say whether a pod of another node is somebody's captured client.
+const MARKS: [&str; 2] = ["meshlet.dev/redirect", "sidecar.istio.io/inject"];
 
-/// Of other nodes' pods only what an endpoint needs is kept: address, labels, locality, readiness. Named ports are resolved in
-/// the EndpointSlices.
+/// Of other nodes' pods only what an endpoint needs is kept: address, labels, locality, readiness; and its marks. Named ports are
+/// resolved in the EndpointSlices.
 fn reduce(body: &mut Map<String, Value>) {
     if let Some(Value::Object(metadata)) = body.get_mut("metadata") {
-        metadata.retain(|key, _| matches!(key.as_str(), "name" | "namespace" | "labels"));
+        metadata.retain(|key, _| matches!(key.as_str(), "name" | "namespace" | "labels" | "annotations"));
+        if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
+            annotations.retain(|key, _| MARKS.contains(&key.as_str()));
+            if annotations.is_empty() {
+                metadata.remove("annotations");
+            }
+        }
     }
     if let Some(Value::Object(spec)) = body.get_mut("spec") {
         spec.retain(|key, _| matches!(key.as_str(), "nodeName" | "hostNetwork"));
@@ -145,7 +170,7 @@ mod tests {
 
     fn known(kind: Kind) -> Known {
         let watched = WATCHED.iter().find(|watched| watched.kind == kind).expect("a kind that is watched");
-        Known::new(watched, "here".into())
+        Known::new(watched, "here".into(), None)
     }
 
     fn rule(version: &str, hosts: Value) -> Value {

@@ -1,7 +1,9 @@
 //! The watches against the API double, through the real client.
 
 mod real;
+mod rights;
 mod troubles;
+mod writes;
 mod wrong;
 
 use std::time::Duration;
@@ -25,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn follow(server: &ApiServer) -> Cluster {
     let address = format!("http://{}", server.address()).parse().expect("an address");
-    Cluster::follow_at(QUICK, Config::new(address), MeshConfig::default(), "here").expect("watches")
+    Cluster::follow_at(QUICK, Config::new(address), MeshConfig::default(), "here", None).expect("watches")
 }
 
 /// Takes over news until something holds.
@@ -168,7 +170,7 @@ async fn given_pods_then_this_nodes_are_whole_and_of_others_what_endpoints_need_
     let pods = &world(&cluster).pods;
     let (here, there) = (pods.named("shop", "a").expect("a"), pods.named("shop", "b").expect("b"));
     assert!(here.uid.is_some() && !here.annotations.is_empty() && !here.ports.is_empty(), "{here:?}");
-    assert!(there.uid.is_none() && there.annotations.is_empty() && there.ports.is_empty(), "{there:?}");
+    assert!(there.uid.is_none() && there.annotations.len() == 1 && there.ports.is_empty(), "{there:?}");
     assert_eq!((there.labels.len(), there.addresses.len(), there.ready), (1, 1, true));
     assert_eq!(&*world(&cluster).nodes.of_pod(there).zone, "z1");
 

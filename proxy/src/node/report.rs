@@ -11,6 +11,13 @@ use crate::admin::{Config, PodStatus};
 use crate::capture::enrolled::Enrolled;
 
 impl Node {
+    /// Has it written back to the cluster who is captured, and what becomes of the rules in force.
+    pub(super) fn write_back(&self, verdicts: &[(Pod, Verdict)]) {
+        let marked = verdicts.iter().filter(|(_, verdict)| verdict.captured).filter_map(|(pod, _)| pod.uid.clone());
+        let armed = |uid: &str| self.enrolled.get(uid).is_some_and(Enrolled::armed);
+        self.source.write_back(self.generation, || marked.map(|uid| (uid.clone(), armed(&uid))).collect());
+    }
+
     /// Says what is in force after a round.
     pub(super) fn report(&mut self, verdicts: &[(Pod, Verdict)], changed: bool) {
         let pods: Vec<PodStatus> = verdicts

@@ -114,6 +114,13 @@ impl Source {
         }
     }
 
+    /// Has it written back to the cluster which pods are captured, and what becomes of the rules in force.
+    pub(crate) fn write_back(&self, generation: u64, marked: impl FnOnce() -> Vec<(Box<str>, bool)>) {
+        if let Self::Cluster(cluster) = self {
+            cluster.write_back(generation, marked());
+        }
+    }
+
     /// How the cluster's watches stand; none for files.
     pub(crate) fn watches(&self) -> Vec<WatchStatus> {
         match self {

@@ -183,7 +183,8 @@ const RULES: &str = "/apis/networking.istio.io/v1/namespaces/shop/virtualservice
 async fn given_a_real_api_server_then_its_objects_are_in_force_and_follow_it_through_a_restart() {
     let Some(programs) = programs() else { return };
     let mut real = Real::start(programs).await.expect("an API server");
-    let mut cluster = Cluster::follow_at(QUICK, real.config.clone(), MeshConfig::default(), "here").expect("watches");
+    let mut cluster =
+        Cluster::follow_at(QUICK, real.config.clone(), MeshConfig::default(), "here", None).expect("watches");
     until(&mut cluster, "all is known, without a CRD", Cluster::settled).await;
     assert_eq!(state(&cluster.watches(), "virtualservices").state, "absent");
 
