@@ -11,8 +11,18 @@ use serde_json::{Map, Value, json};
 
 use crate::families::Family;
 use crate::objects::NODE;
-use crate::pod::{Pod, PodSpec};
+use crate::pod::{Pod, PodName, PodSpec};
 use crate::service::ServiceSpec;
+
+/// The file of a pod in the folder that stands for the API server.
+pub(crate) fn pod_file(pod: &PodName) -> String {
+    format!("pod.{}.{}.json", pod.namespace(), pod.name())
+}
+
+/// Labels or annotations to keep.
+pub(crate) fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
 
 /// A Namespace.
 pub(crate) fn namespace(name: &str, labels: &[(&str, &str)]) -> Value {

@@ -127,7 +127,7 @@ impl Sandbox {
         let addresses = self.addresses.pod(spec.families)?;
         let uid = names::uid()?;
         let node = self.api().map(|_| NODE);
-        self.write(&pod_file(&spec.name), &manifest::pod(&spec, &uid, &[], node))?;
+        self.write(&manifest::pod_file(&spec.name), &manifest::pod(&spec, &uid, &[], node))?;
         self.start(spec, uid, addresses)
     }
 
@@ -166,8 +166,8 @@ impl Sandbox {
         annotations: &[(&str, &str)],
     ) -> anyhow::Result<()> {
         let spec = &mut self.running_mut(pod)?.spec;
-        spec.labels = owned(labels);
-        spec.annotations = owned(annotations);
+        spec.labels = manifest::owned(labels);
+        spec.annotations = manifest::owned(annotations);
         self.publish(pod)
     }
 
@@ -186,7 +186,7 @@ impl Sandbox {
     /// When there is no such pod, or a part of it cannot be removed.
     pub fn delete_pod(&mut self, pod: &PodName) -> anyhow::Result<()> {
         let running = self.pods.remove(pod).with_context(|| format!("there is no pod {pod}"))?;
-        self.withdraw(&pod_file(pod))?;
+        self.withdraw(&manifest::pod_file(pod))?;
         self.sync_kube_proxy()?;
         running.remove().with_context(|| format!("removing pod {pod}"))
     }
@@ -356,7 +356,7 @@ impl Sandbox {
     fn publish(&mut self, name: &PodName) -> anyhow::Result<()> {
         let pod = self.running(name)?;
         let node = self.api().map(|_| NODE);
-        self.write(&pod_file(name), &manifest::pod(&pod.spec, &pod.uid, &pod.addresses, node))?;
+        self.write(&manifest::pod_file(name), &manifest::pod(&pod.spec, &pod.uid, &pod.addresses, node))?;
         self.sync_kube_proxy()
     }
 
@@ -393,12 +393,4 @@ impl Sandbox {
     pub(crate) fn daemon_cgroup(&self) -> PathBuf {
         self.cgroup_root().join("daemon")
     }
-}
-
-fn pod_file(pod: &PodName) -> String {
-    format!("pod.{}.{}.json", pod.namespace(), pod.name())
-}
-
-fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
