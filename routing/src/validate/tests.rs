@@ -126,7 +126,7 @@ fn given_the_object_of_a_static_pod_then_its_uid_is_the_one_its_cgroup_is_named_
         );
         let parsed = crate::manifest::parse("m.yaml", &text);
         let valid = validate(parsed.manifests.first().expect("a manifest")).valid.expect("valid");
-        let world = crate::model::World::assemble([&valid].into_iter());
+        let world = crate::model::World::assemble([&valid]);
         assert_eq!(world.pods.first().and_then(|pod| pod.uid.as_deref()), Some(uid));
     }
 }
