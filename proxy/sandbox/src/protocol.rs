@@ -42,7 +42,7 @@ pub struct HttpCall {
     pub to: SocketAddr,
     /// The Host header.
     pub host: String,
-    /// How many requests. Fewer answers come back when 30 s have passed.
+    /// How many requests. Fewer answers come back when two minutes have passed.
     pub count: usize,
     /// All over one connection, reopened when it breaks; otherwise one connection each, with `Connection: close`.
     pub keep_alive: bool,
