@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Node, Shares, cluster, daemon_command, mesh_rule};
+use harness::{Node, Shares, cluster, daemon_command, mesh_rule, wait_for};
 use meshlet_sandbox::{Fault, HttpCall};
 use serde_json::{Value, json};
 
@@ -124,6 +124,29 @@ fn given_an_outage_of_the_api_then_rules_hold_and_what_was_written_meanwhile_tak
         node.settle();
         assert_eq!(shares(&node, "marked", 60, true).count("v2"), 60);
     }
+}
+
+#[test]
+fn given_captured_pods_and_rules_then_what_became_of_them_is_written_on_them() {
+    let mut node = Node::in_cluster();
+    let found = |node: &Node, plural: &str, name: &str| {
+        node.api().get(plural, "infra-jinsu-lab", name).expect("an object that was written")
+    };
+    let redirection =
+        |node: &Node, pod: &str| found(node, "pods", pod)["metadata"]["annotations"]["meshlet.dev/redirection"].clone();
+    wait_for("the annotation is there", || redirection(&node, "marked") == "enabled");
+    assert!(redirection(&node, "unmarked").is_null());
+    // The pod is written anew, without it.
+    node.sandbox.set_ready(&Node::pod("marked"), false).expect("readiness");
+    wait_for("the annotation is there again", || redirection(&node, "marked") == "enabled");
+
+    let says =
+        |node: &Node, reason: &str| found(node, "virtualservices", "rule")["status"].to_string().contains(reason);
+    node.apply(&all_to("v3"));
+    wait_for("the rule says what is wrong", || says(&node, "SubsetNotFound"));
+    wait_for("an Event says so", || node.api().list("events").len() == 1);
+    node.apply(&all_to("v1"));
+    wait_for("the rule says that it is right", || says(&node, "AllResolved"));
 }
 
 #[test]

@@ -102,6 +102,8 @@ impl Daemon {
         words.extend(sandbox.source());
         words.extend(extra.iter().map(Into::into));
         let mut command = inside(&sandbox.daemon_cgroup(), &words);
+        // As the DaemonSet has it.
+        command.env("POD_NAMESPACE", "meshlet-system").env("POD_NAME", "meshlet-sandbox");
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MESHLET_")) {
             command.env_remove(name);
         }
