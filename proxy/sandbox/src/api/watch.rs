@@ -4,8 +4,6 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use super::Shared;
 use super::answer::{View, failure};
 use super::request::{Objects, Query};
@@ -98,8 +96,9 @@ fn news(shared: &Shared, of: &Objects, query: &Query, view: &View, cursor: u64, 
         }
         None => {
             let message = format!("too old resource version: {cursor} ({})", state.store.version());
-            let gone = json!({"type": "ERROR", "object": failure(410, "Expired", &message)});
-            (vec![format!("{gone}\n")], None)
+            let gone = failure(410, "Expired", &message);
+            // The type first, as the API server writes it, whatever order the keys of a map have.
+            (vec![format!("{{\"type\":\"ERROR\",\"object\":{gone}}}\n")], None)
         }
     };
     News { lines, reached, stopped, bookmark_every: state.bookmark_every }
