@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::destinations;
 use super::input::Input;
 use super::sight::Sight;
-use super::{Code, Finding, Findings, Level, SHOWN, code, destination_rules, seen_by_clients, subsets};
+use super::{
+    Code, Finding, Findings, Level, SHOWN, code, destination_rules, destinations, fields, seen_by_clients, subsets,
+};
 use crate::fault::{Fault, Severity};
 use crate::model::{DestinationRule, HostPattern, ObjectRef, VirtualService, World};
 
@@ -80,7 +81,8 @@ pub fn fully_supported(object: &ObjectRef, faults: &[Fault]) -> Condition {
         );
         return Condition::fails(object, FULLY_SUPPORTED, "Refused", message);
     }
-    let unsupported = |fault: &&Fault| fault.problem.contains("not honoured") || fault.problem.contains("not a known");
+    let without_effect = [code::NOT_HONOURED.id, code::UNKNOWN_FIELD.id];
+    let unsupported = |fault: &&Fault| without_effect.contains(&fields::code_of(fault).id);
     let unsupported: Vec<&Fault> = faults.iter().filter(unsupported).collect();
     if unsupported.is_empty() {
         return Condition::holds(object, FULLY_SUPPORTED, "AllFieldsHonoured", "Every field has its effect.");

@@ -25,7 +25,8 @@ fn add(fault: &Fault, findings: &mut Findings) {
     findings.add(code_of(fault), place, &fault.problem, &fault.remedy);
 }
 
-fn code_of(fault: &Fault) -> &'static Code {
+/// What kind of fault it is.
+pub(super) fn code_of(fault: &Fault) -> &'static Code {
     match fault.severity {
         Severity::Error => &code::REFUSED,
         Severity::Warning if fault.problem.contains("not honoured") => &code::NOT_HONOURED,
