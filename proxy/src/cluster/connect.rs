@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -46,9 +46,12 @@ impl ClusterArgs {
             (None, Some(context)) => Config::from_kubeconfig(&options)
                 .await
                 .with_context(|| format!("--context {context}: name one of the kubeconfig's contexts"))?,
-            (None, None) => Config::infer().await.context(
-                "no cluster to read from: give a kubeconfig (--kubeconfig), run in a pod with a service account, or name manifests (-f)",
-            )?,
+            // The error says what it comes of by itself: its sources would say it twice more.
+            (None, None) => Config::infer().await.map_err(|error| {
+                anyhow!(
+                    "no cluster to read from: give a kubeconfig (--kubeconfig), run in a pod with a service account, or name manifests (-f): {error}"
+                )
+            })?,
         };
         Ok(config)
     }
