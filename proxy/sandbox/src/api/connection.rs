@@ -12,6 +12,7 @@ use super::answer::{Answer, View};
 use super::discovery::not_found;
 use super::faults::Fault;
 use super::request::{Objects, Query, Target, target};
+use super::review::review;
 use super::watch::watch;
 use super::write::write;
 use crate::http::{self, write_chunk};
@@ -34,10 +35,14 @@ pub(crate) fn serve(shared: &Shared, stream: TcpStream) -> io::Result<()> {
             query: &query,
             accept: head.header("accept").unwrap_or_default(),
             content_type: head.header("content-type").unwrap_or_default(),
+            account: account(head.header("authorization").unwrap_or_default()),
             body: &body,
         };
         match target(path) {
             Target::Objects(of) => objects(shared, &of, &asked, &mut writer)?,
+            Target::Review(kind) => {
+                send(&mut writer, &review(&shared.lock().faults, &kind, asked.account, asked.body))?
+            }
             other => send(&mut writer, &about(shared, &other))?,
         }
     }
@@ -50,7 +55,13 @@ struct Asked<'r> {
     query: &'r Query,
     accept: &'r str,
     content_type: &'r str,
+    account: &'r str,
     body: &'r [u8],
+}
+
+/// A token is taken for the name of an account.
+fn account(authorization: &str) -> &str {
+    authorization.strip_prefix("Bearer ").unwrap_or("system:anonymous")
 }
 
 fn about(shared: &Shared, target: &Target) -> Answer {
@@ -63,7 +74,7 @@ fn about(shared: &Shared, target: &Target) -> Answer {
         Target::Groups => state.served.groups(),
         Target::Group(group) => state.served.group(group),
         Target::Resources { group, version } => state.served.resources(group, version),
-        Target::Objects(_) | Target::Nothing => not_found(),
+        Target::Objects(_) | Target::Review(_) | Target::Nothing => not_found(),
     }
 }
 

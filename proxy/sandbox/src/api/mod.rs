@@ -1,8 +1,8 @@
 //! A double of the Kubernetes API server: what a client of its lists, watches and writes behaves as with the real one, and
 //! tests can make it fail in every way that the real one has.
 //!
-//! [`store`] is what etcd is, [`request`] reads paths and queries, [`discovery`], [`answer`], [`watch`] and [`write`] are the
-//! answers, [`connection`] joins them. A thread per connection; no TLS, no accounts.
+//! [`store`] is what etcd is, [`request`] reads paths and queries, [`discovery`], [`answer`], [`watch`], [`write`] and [`review`] are
+//! the answers, [`connection`] joins them. A thread per connection; no TLS, and a token is taken for the name of an account.
 
 mod answer;
 mod clock;
@@ -11,6 +11,7 @@ mod discovery;
 mod faults;
 mod request;
 mod resources;
+mod review;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -118,11 +119,17 @@ impl ApiServer {
     /// A kubeconfig that leads to it.
     #[must_use]
     pub fn kubeconfig(&self) -> String {
+        self.kubeconfig_of("system:anonymous")
+    }
+
+    /// One for an account, which is believed.
+    #[must_use]
+    pub fn kubeconfig_of(&self, account: &str) -> String {
         let config = json!({
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "double", "cluster": {"server": format!("http://{}", self.address)}}],
-            "users": [{"name": "nobody", "user": {}}],
+            "users": [{"name": "nobody", "user": {"token": account}}],
             "contexts": [{"name": "double", "context": {"cluster": "double", "user": "nobody"}}],
             "current-context": "double",
         });

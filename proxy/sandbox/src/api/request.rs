@@ -24,6 +24,8 @@ pub(crate) enum Target {
     },
     /// A collection, an object or its status.
     Objects(Objects),
+    /// What is asked of accounts and permissions, by its name in paths: `selfsubjectaccessreviews`.
+    Review(String),
     /// Something else.
     Nothing,
 }
@@ -57,6 +59,9 @@ pub(crate) fn target(path: &str) -> Target {
         ["apis", group] => Target::Group((*group).to_owned()),
         ["api", version] => Target::Resources { group: String::new(), version: (*version).to_owned() },
         ["apis", group, version] => Target::Resources { group: (*group).to_owned(), version: (*version).to_owned() },
+        ["apis", "authorization.k8s.io" | "authentication.k8s.io", "v1", review] => {
+            Target::Review((*review).to_owned())
+        }
         ["api", version, rest @ ..] => objects("", version, rest),
         ["apis", group, version, rest @ ..] => objects(group, version, rest),
         _ => Target::Nothing,
@@ -174,6 +179,7 @@ mod tests {
             ("/apis/networking.istio.io/v1beta1/sidecars", "sidecars v1beta1 None None false"),
             ("/apis/networking.istio.io/v1/pods", "Nothing"),
             ("/apis/apps", "Group(\"apps\")"),
+            ("/apis/authorization.k8s.io/v1/subjectaccessreviews", "Review(\"subjectaccessreviews\")"),
         ] {
             assert_eq!(objects(path), meant, "{path}");
         }

@@ -47,6 +47,14 @@ pub(crate) static RESOURCES: &[Resource] = &[
     Resource::new(ISTIO, ISTIO_VERSIONS, "destinationrules", "DestinationRule", true),
     Resource::new(ISTIO, ISTIO_VERSIONS, "serviceentries", "ServiceEntry", true),
     Resource::new(ISTIO, ISTIO_VERSIONS, "sidecars", "Sidecar", true),
+    Resource::new(
+        "admissionregistration.k8s.io",
+        V1,
+        "mutatingwebhookconfigurations",
+        "MutatingWebhookConfiguration",
+        false,
+    ),
+    Resource::new("rbac.authorization.k8s.io", V1, "clusterroles", "ClusterRole", false),
     Resource::new("gateway.networking.k8s.io", &["v1", "v1beta1"], "httproutes", "HTTPRoute", true),
 ];
 
