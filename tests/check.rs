@@ -1,4 +1,4 @@
-//! `meshlet check` on this node, and the daemon with no more than the DaemonSet gives it.
+//! `meshlet check` on this node and of a cluster, and the daemon with no more than the DaemonSet gives it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,14 +6,21 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use harness::{Node, binary, mesh_rule, sandbox};
-use meshlet_sandbox::{Daemon, HttpCall, Layout, PodSpec, Sandbox, ServiceSpec};
+use meshlet_sandbox::{ApiServer, Daemon, Fault, HttpCall, Layout, PodSpec, Sandbox, ServiceSpec};
+use serde_json::{Value, json};
 
 /// What config/deploy adds to no capabilities at all.
 const GIVEN: &str = "+bpf,+net_admin,+sys_admin,+sys_ptrace";
 
 fn check(sandbox: &Sandbox, program: &mut Command, flags: &[&str]) -> (Option<i32>, String) {
-    program.arg("check").arg("--cgroup-root").arg(sandbox.cgroup_root());
-    let output: Output = program.arg("--bpffs").arg(sandbox.bpffs()).args(flags).output().expect("it ran");
+    program.arg("check").arg("--cgroup-root").arg(sandbox.cgroup_root()).arg("--bpffs").arg(sandbox.bpffs());
+    said(program.args(flags))
+}
+
+/// Without the cluster that this machine may belong to.
+fn said(program: &mut Command) -> (Option<i32>, String) {
+    program.env("HOME", "/nonexistent").env_remove("KUBECONFIG").env_remove("KUBERNETES_SERVICE_HOST");
+    let output: Output = program.output().expect("it ran");
     (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
 }
 
@@ -37,6 +44,94 @@ fn given_a_node_whose_daemon_runs_then_every_check_passes_and_without_it_one_fai
     assert!(page.contains(&format!("× no daemon answers at {health}")), "{page}");
     let (code, page) = check(&node.sandbox, &mut Command::new(binary()), &["--pre"]);
     assert_eq!(code, Some(0), "{page}");
+    assert!(page.contains("– no cluster was looked at"), "{page}");
+}
+
+fn pod(namespace: &str, name: &str, node: &str, labels: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": namespace, "name": name, "labels": labels},
+        "spec": {"nodeName": node, "containers": [{"name": "meshlet", "image": "meshlet:1"}]},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+    })
+}
+
+/// The node `sandbox`, and the pod that a daemon on it would be.
+fn stand_for_the_kubelet(api: &ApiServer) {
+    let info = json!({"kernelVersion": "6.12.1", "operatingSystem": "linux"});
+    let node =
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "sandbox"}, "status": {"nodeInfo": info}});
+    let daemon = pod("meshlet-system", "meshlet-1", "sandbox", &json!({"app.kubernetes.io/name": "meshlet"}));
+    api.apply_all([node, daemon]).expect("objects");
+}
+
+#[test]
+fn given_a_node_of_a_good_cluster_then_both_are_looked_at_and_every_check_passes() {
+    let node = Node::in_cluster();
+    stand_for_the_kubelet(node.api());
+    let kubeconfig = kubeconfig(&node.sandbox, node.api(), "admin");
+    let (admin, health) = (node.daemon.admin().to_string(), node.daemon.health().to_string());
+    let flags = ["--admin", &admin, "--health", &health, "--wait", "20s", "--kubeconfig", &kubeconfig];
+    let (code, page) = check(&node.sandbox, &mut Command::new(binary()), &flags);
+    assert_eq!(code, Some(0), "{page}");
+    for expected in [
+        "√ 1 pods are captured",
+        "√ virtualservices.networking.istio.io is served in v1\n",
+        "√ system:serviceaccount:meshlet-system:meshlet may do all that the daemon does\n",
+        "√ the kernels of all 1 Linux nodes are new enough\n",
+        "√ no other mesh is here\n",
+        "√ 1 daemons are ready, one on every node with marked pods (1 pods)\n",
+    ] {
+        assert!(page.contains(expected), "{expected} is not in:\n{page}");
+    }
+    let (_, report) = check(&node.sandbox, &mut Command::new(binary()), &[&flags[..], &["-o", "json"]].concat());
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    let sections = report["sections"].as_array().expect("sections");
+    let permissions = sections.iter().find(|section| section["title"] == "permissions").expect("a section");
+    let check = &permissions["checks"][0];
+    assert_eq!((&check["result"], &check["details"][1]), (&json!("pass"), &json!("list, watch pods")), "{report:#}");
+}
+
+#[test]
+fn given_a_workstation_then_the_cluster_alone_is_looked_at_and_what_is_wrong_with_it_is_named() {
+    let node = Node::in_cluster();
+    let api = node.api();
+    stand_for_the_kubelet(api);
+    let kubeconfig = kubeconfig(&node.sandbox, api, "admin");
+    let from_workstation = |flags: &[&str]| {
+        let mut program = Command::new("setpriv");
+        program.args(["--bounding-set", "-all", "--inh-caps=-all"]).arg(binary());
+        said(program.args(["check", "--kubeconfig", &kubeconfig]).args(flags))
+    };
+    let expect = |words: &str, code: i32| {
+        let (exit, page) = from_workstation(&[]);
+        assert!(page.contains(words), "{words} is not in:\n{page}");
+        assert_eq!(exit, Some(code), "{page}");
+    };
+    expect("– capabilities, cgroup v2, the programs on the hooks and what its daemon captures were not looked at", 0);
+    expect("    kubectl -n meshlet-system exec daemonset/meshlet -- /meshlet check --cgroup-root /host/cgroup\n", 0);
+
+    api.serve("sidecars", &[]);
+    expect("‼ sidecars.networking.istio.io is not served: rules of this kind are not read\n", 0);
+    api.fault("serviceentries", Some(Fault::Forbidden));
+    expect(
+        "may not list, watch serviceentries.networking.istio.io: rules of this kind are not read\n    grant it:",
+        79,
+    );
+    api.fault("serviceentries", None);
+    api.apply(pod("istio-system", "istiod-1", "sandbox", &json!({"app": "istiod"}))).expect("a pod");
+    expect("√ Istio is here, in namespace istio-system: pods with its sidecar are left to it\n", 0);
+    let marked = json!({"sidecar.istio.io/inject": "true"});
+    api.apply(pod("infra-jinsu-lab", "far", "elsewhere", &marked)).expect("a pod");
+    expect("× node elsewhere has 1 marked pods and no daemon: they are native\n", 79);
+    let (code, page) = from_workstation(&["--pre"]);
+    assert_eq!(code, Some(0), "{page}");
+    assert!(page.contains("√ admin may create what the manifest holds") && !page.contains("no daemon"), "{page}");
+}
+
+fn kubeconfig(sandbox: &Sandbox, api: &ApiServer, account: &str) -> String {
+    let path = sandbox.folder().join("kubeconfig-of-who-checks");
+    fs::write(&path, api.kubeconfig_of(account)).expect("a kubeconfig");
+    path.to_str().expect("UTF-8").to_owned()
 }
 
 #[test]

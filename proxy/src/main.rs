@@ -40,7 +40,7 @@ enum Command {
     /// Findings about manifests, with stable codes, file, line and column.
     #[command(after_help = command::analyze::HELP)]
     Analyze(command::analyze::AnalyzeArgs),
-    /// Can this node run it, and does it work now: a line per check, and a remedy for what fails.
+    /// Can this node and this cluster run it, and does it work now: a line per check, and a remedy for what fails.
     #[command(after_help = command::check::HELP)]
     Check(Box<command::check::CheckArgs>),
     /// How the daemons are, node by node: ready, which pods and addresses they capture, by which rules.

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::connect::{self, ClusterArgs};
 
 /// What the DaemonSet labels its pods with.
-const SELECTOR: &str = "app.kubernetes.io/name=meshlet";
+pub(crate) const SELECTOR: &str = "app.kubernetes.io/name=meshlet";
 /// Where the admin API listens in a pod, on its loopback.
 const ADMIN_PORT: u16 = 15000;
 /// How long the API server may take.

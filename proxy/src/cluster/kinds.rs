@@ -3,6 +3,7 @@
 use meshlet_routing::model::Kind;
 
 use super::keep::Keep;
+use super::rights::Right;
 
 /// A resource that the node needs.
 #[derive(Debug)]
@@ -60,6 +61,16 @@ impl Watched {
     /// As `kubectl` and roles name it: `pods`, `virtualservices.networking.istio.io`.
     pub(crate) fn resource(&self) -> String {
         if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
+    }
+
+    /// What following it needs.
+    pub(crate) fn right(&self) -> Right {
+        let without = match self.kind {
+            _ if self.vital => "no daemon becomes ready, and no pod is captured",
+            Kind::Node => "nodes have no localities",
+            _ => "rules of this kind are not read",
+        };
+        Right::to_read(self.group, self.plural, without)
     }
 
     /// What the API server is asked to leave out.

@@ -16,7 +16,9 @@ mod keep;
 mod kinds;
 mod news;
 mod pace;
+pub(crate) mod rights;
 mod standing;
+pub(crate) mod survey;
 #[cfg(test)]
 mod tests;
 pub(crate) mod writes;

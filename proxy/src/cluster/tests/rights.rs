@@ -1,4 +1,5 @@
-//! The roles of the manifest against what the daemon asks for: all of it is allowed, and nothing is allowed that it does not ask for.
+//! The roles of the manifest against what the daemon asks for: all of it is allowed, and nothing is allowed that it does not ask
+//! for. What `meshlet check` takes it to need is the same.
 
 use std::collections::BTreeSet;
 
@@ -33,6 +34,18 @@ fn granted() -> BTreeSet<Right> {
         }
     }
     rights
+}
+
+/// What the code says that the daemon needs.
+fn known() -> BTreeSet<Right> {
+    let rights = crate::cluster::rights::of_daemon()
+        .into_iter()
+        .flat_map(|right| right.verbs.iter().map(move |verb| (right, *verb)));
+    let known = rights.map(|(right, verb)| {
+        let namespace = if right.role == "Role" { "meshlet-system" } else { "" };
+        (namespace.to_owned(), right.group.to_owned(), right.resource.to_owned(), verb.to_owned())
+    });
+    known.collect()
 }
 
 /// What a request needs; `None` for discovery, which everybody may.
@@ -99,6 +112,7 @@ async fn given_all_that_the_daemon_does_then_it_needs_what_the_manifest_allows_a
     }
     let needed: BTreeSet<Right> = asked.iter().filter_map(|request| needed(request)).collect();
     assert_eq!(needed, granted());
+    assert_eq!(needed, known());
     // Both sides of the comparison tell namespaces apart.
     assert!(needed.contains(&(
         "meshlet-system".to_owned(),

@@ -10,18 +10,8 @@ use serde_json::Value;
 
 use super::super::exchange::{Trouble, fetch};
 use super::super::pace::Pace;
+use super::super::rights::Right;
 use crate::connection::Draw;
-
-/// What a role names.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Right {
-    pub(super) verbs: &'static str,
-    /// `virtualservices/status`.
-    pub(super) resource: &'static str,
-    pub(super) group: &'static str,
-    /// `ClusterRole` or `Role`.
-    pub(super) role: &'static str,
-}
 
 /// Why something is not written.
 #[derive(Debug)]
@@ -91,7 +81,8 @@ impl Desk {
     }
 
     fn refused(&mut self, place: &str, trouble: &Trouble) -> Refusal {
-        let Right { verbs, resource, group, role } = self.right;
+        let Right { verbs, resource, group, role, .. } = self.right;
+        let verbs = verbs.join(", ");
         let pause = match trouble.code() {
             // Somebody else has written, or it is gone: the watch tells.
             404 | 409 => return Refusal::Object,

@@ -9,11 +9,16 @@ use kube::core::Request;
 use meshlet_routing::analyze::Condition;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, Right};
+use super::super::rights::Right;
+use super::desk::Desk;
 use super::shown::Record;
 
-pub(super) const RIGHT: Right =
-    Right { verbs: "create, patch", resource: "events", group: "events.k8s.io", role: "ClusterRole" };
+pub(super) const RIGHT: Right = Right::to_write(
+    "events.k8s.io",
+    "events",
+    &["create", "patch"],
+    "no Event says that something is wrong with a rule",
+);
 
 const CONTROLLER: &str = "meshlet.dev/meshlet";
 /// The API server refuses longer notes.

@@ -11,10 +11,18 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::desk::{Desk, Refusal, Right};
+use super::super::rights::Right;
+use super::desk::{Desk, Refusal};
 
-pub(super) const RIGHT: Right =
-    Right { verbs: "get, create, update", resource: "leases", group: "coordination.k8s.io", role: "Role" };
+pub(super) const RIGHT: Right = Right {
+    role: "Role",
+    ..Right::to_write(
+        "coordination.k8s.io",
+        "leases",
+        &["get", "create", "update"],
+        "no daemon can be the one that writes conditions and Events",
+    )
+};
 
 const NAME: &str = "meshlet";
 

@@ -21,8 +21,9 @@ use meshlet_routing::model::Kind;
 use tokio::sync::watch;
 
 use super::pace::Pace;
+use super::rights::Right;
 use crate::snapshot::loan::Worlds;
-use desk::{Desk, Left, Right};
+use desk::{Desk, Left};
 use events::Events;
 use lease::Terms;
 use objects::Judge;
@@ -31,6 +32,10 @@ pub(crate) use lease::Candidate;
 #[cfg(test)]
 pub(crate) use lease::Terms as LeaseTerms;
 pub(crate) use shown::{Record, Shown};
+
+/// What writing back needs, but for reading.
+pub(super) const RIGHTS: [Right; 5] =
+    [redirection::RIGHT, objects::VIRTUAL_SERVICES, objects::DESTINATION_RULES, events::RIGHT, lease::RIGHT];
 
 /// Who we are where the API server asks who wrote.
 const MANAGER: &str = "meshlet";

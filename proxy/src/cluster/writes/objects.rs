@@ -13,15 +13,20 @@ use meshlet_routing::model::{Kind, ObjectRef};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::desk::{Desk, Left, Refusal, Right};
+use super::super::rights::Right;
+use super::desk::{Desk, Left, Refusal};
 use super::events::Events;
 use super::merge::merge;
 use super::shown::{Record, Shown, number};
 use super::{MANAGER, Wanted, woken};
 use crate::snapshot::loan::Worlds;
 
-pub(super) const VIRTUAL_SERVICES: Right =
-    Right { verbs: "patch", resource: "virtualservices/status", group: "networking.istio.io", role: "ClusterRole" };
+pub(super) const VIRTUAL_SERVICES: Right = Right::to_write(
+    "networking.istio.io",
+    "virtualservices/status",
+    &["patch"],
+    "rules of this kind get no conditions that say what becomes of them",
+);
 pub(super) const DESTINATION_RULES: Right = Right { resource: "destinationrules/status", ..VIRTUAL_SERVICES };
 
 /// To judge a world takes at most this share of a core.

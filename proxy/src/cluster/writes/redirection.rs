@@ -8,11 +8,13 @@ use kube::core::Request;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::desk::{Desk, Left, Refusal, Right};
+use super::super::rights::Right;
+use super::desk::{Desk, Left, Refusal};
 use super::shown::{REDIRECTION, Record, Shown};
 use super::{MANAGER, Wanted, woken};
 
-pub(super) const RIGHT: Right = Right { verbs: "patch", resource: "pods", group: "", role: "ClusterRole" };
+pub(super) const RIGHT: Right =
+    Right::to_write("", "pods", &["patch"], "captured pods do not get the annotation meshlet.dev/redirection");
 
 const CAPTURED: &str = "enabled";
 

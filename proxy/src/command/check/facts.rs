@@ -65,6 +65,13 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// Whether it looks like a node that this process may look into: there are pods, and it is not an ordinary user's.
+    pub(super) fn of_a_node(&self) -> bool {
+        self.kubepods.is_some() && self.capabilities.as_ref().is_ok_and(|bits| *bits != 0)
+    }
+}
+
 fn cgroup_folder(named: Option<&Path>) -> Result<PathBuf, String> {
     let Some(named) = named else { return kernel::cgroup2_mount().map_err(|error| format!("{error:#}")) };
     if kernel::is_cgroup2(named) {

@@ -1,8 +1,11 @@
-//! `meshlet check`: can this node run it, and does it work now. [`facts`] looks and judges nothing, [`verdicts`] judges and looks at
-//! nothing, [`page`] is for eyes.
+//! `meshlet check`: can this node and this cluster run it, and does it work now. [`facts`] looks at the node and judges nothing,
+//! [`verdicts`] judges and looks at nothing; [`cluster`] is both for what the API tells. [`report`] is what comes of it, [`page`] for
+//! eyes.
 
+mod cluster;
 mod facts;
 mod page;
+mod report;
 mod verdicts;
 
 use std::net::SocketAddr;
@@ -14,29 +17,37 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::FINDINGS;
 use super::colour::Colour;
+use super::daemon::block_on;
 use super::print::{json, print, yaml};
-use facts::Facts;
-use verdicts::{Report, judge};
+use crate::cluster::connect::ClusterArgs;
+use cluster::Cluster;
+use facts::{Daemon, Facts};
+use report::Report;
 
 /// Shown below the flags.
 pub(crate) const HELP: &str = "\
-Runs on the node itself, as root: on a cluster,
+Looks at the node it runs on, as root, and at the cluster, if a kubeconfig or a pod's service account leads to
+one. From a workstation it looks at the cluster alone; a daemon looks at its own node by
   kubectl -n meshlet-system exec daemonset/meshlet -- /meshlet check --cgroup-root /host/cgroup
 
+In the cluster who asks needs to list namespaces, nodes, pods and mutatingwebhookconfigurations, and to create
+subjectaccessreviews (not as the daemon's own account). What may not be asked for is said, and is no failure.
+
 Examples:
-  meshlet check --pre                      before anything is installed: the node alone
-  meshlet check --wait 60s                 right after: until the daemon is ready, or a minute is over
-  meshlet check -o json                    for machines
+  meshlet check --pre          before anything is installed: can the nodes run it, and may I install it
+  meshlet check --wait 60s     right after: until the daemons are ready, or a minute is over
+  meshlet check -o wide        with every permission, node and pod that a line sums up
+  meshlet check -o json        for machines
 
 Exit codes: 0 all is well (warnings included), 1 could not run, 64 wrong usage, 79 something failed.";
 
 /// Between two looks while waiting.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// `meshlet check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Only what the node needs before a daemon runs.
+    /// Only what is needed before anything is installed, and whether who asks may install it.
     #[arg(long, action = ArgAction::SetTrue)]
     pre: bool,
     /// Look again until nothing fails, for at most this long (such as 30s or 5m).
@@ -54,6 +65,11 @@ pub(crate) struct CheckArgs {
     /// Where the daemon answers probes.
     #[arg(long, value_name = "ADDR", env = "MESHLET_HEALTH", default_value = "127.0.0.1:15021")]
     health: SocketAddr,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Namespace of the daemons in the cluster.
+    #[arg(short = 'n', long, value_name = "NS", env = "POD_NAMESPACE", default_value = "meshlet-system")]
+    namespace: String,
     /// How to print the result.
     #[arg(short = 'o', long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -66,6 +82,8 @@ pub(crate) struct CheckArgs {
 enum Output {
     /// For eyes.
     Table,
+    /// With what each line sums up.
+    Wide,
     /// A list of sections.
     Json,
     /// The same in YAML.
@@ -86,14 +104,15 @@ fn duration(written: &str) -> Result<Duration, String> {
 pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     let end = Instant::now() + arguments.wait;
     let report = loop {
-        let report = arguments.look();
+        let report = arguments.look()?;
         if report.holds() || Instant::now() >= end {
             break report;
         }
         std::thread::sleep(PAUSE);
     };
+    let wide = arguments.output == Output::Wide;
     print(&match arguments.output {
-        Output::Table => page::page(&report, arguments.color.on()),
+        Output::Table | Output::Wide => page::page(&report, wide, arguments.color.on()),
         Output::Json => json(&report)?,
         Output::Yaml => yaml(&report)?,
     })?;
@@ -101,11 +120,20 @@ pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl CheckArgs {
-    fn look(&self) -> Report {
+    fn look(&self) -> anyhow::Result<Report> {
+        let cluster = block_on(cluster::look(&self.cluster, &self.namespace, self.pre))??;
         let mut facts = Facts::of_node(self.cgroup_root.as_deref(), &self.bpffs);
-        if !self.pre {
+        let here = self.cgroup_root.is_some() || matches!(cluster, Cluster::Nowhere(_)) || facts.of_a_node();
+        if here && !self.pre {
             facts.daemon = Some(facts::daemon(self.admin, self.health));
         }
-        judge(&facts)
+        let answers = matches!(facts.daemon, Some(Daemon::Answers { .. }));
+        let mut sections = if here {
+            verdicts::judge(&facts, cluster.daemons_in())
+        } else {
+            vec![verdicts::not_here(&self.namespace, self.pre)]
+        };
+        sections.extend(cluster::judge(&cluster, answers));
+        Ok(Report { sections })
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::verdicts::{Outcome, Report};
+use super::report::{Outcome, Report};
 
-/// The page, ending with a line feed.
-pub(super) fn page(report: &Report, colour: bool) -> String {
+/// The page, ending with a line feed; a wide one has the details.
+pub(super) fn page(report: &Report, wide: bool, colour: bool) -> String {
     let mut text = String::new();
     for section in &report.sections {
         let line = "-".repeat(section.title.len());
@@ -15,6 +15,9 @@ pub(super) fn page(report: &Report, colour: bool) -> String {
             let _ = writeln!(text, "{} {}", mark(check.result, colour), check.message);
             if let Some(remedy) = &check.remedy {
                 let _ = writeln!(text, "    {remedy}");
+            }
+            for detail in check.details.iter().filter(|_| wide) {
+                let _ = writeln!(text, "      {detail}");
             }
         }
         text.push('\n');
@@ -29,6 +32,7 @@ fn mark(outcome: Outcome, colour: bool) -> String {
         Outcome::Pass => ("√", 32),
         Outcome::Warning => ("‼", 33),
         Outcome::Fail => ("×", 31),
+        Outcome::Skipped => ("–", 36),
     };
     if colour { format!("\u{1b}[{code}m{sign}\u{1b}[0m") } else { sign.to_owned() }
 }

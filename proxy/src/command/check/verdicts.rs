@@ -1,94 +1,40 @@
-//! What the facts mean: a line each, and for what is wrong a remedy.
+//! What the facts of the node mean: a line each, and for what is wrong a remedy.
 
 use std::path::Path;
 
-use serde::Serialize;
-
+use super::cluster::by_exec;
 use super::facts::{Daemon, Facts};
+use super::report::{Check, Section};
 use crate::kernel::{self, Attached};
 
 /// Programs of others that translate a pod's connects, by what their names begin with.
 const TRANSLATORS: [(&str, &str); 4] =
     [("cil_sock", "Cilium"), ("cgroup_connect", "Kmesh"), ("mb_sock", "Merbridge"), ("cali_ctlb_", "Calico")];
 
-/// The outcome of every check, by section.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
-    /// In the order of the page.
-    pub(super) sections: Vec<Section>,
-}
-
-/// Checks of one kind.
-#[derive(Debug, Serialize)]
-pub(super) struct Section {
-    /// Its heading.
-    pub(super) title: &'static str,
-    /// Its lines.
-    pub(super) checks: Vec<Check>,
-}
-
-/// One check.
-#[derive(Debug, Serialize)]
-pub(super) struct Check {
-    /// How it went.
-    pub(super) result: Outcome,
-    /// What was found.
-    pub(super) message: String,
-    /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) remedy: Option<String>,
-}
-
-/// How a check went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Outcome {
-    /// As it should be.
-    Pass,
-    /// It works, and somebody should know.
-    Warning,
-    /// It does not work.
-    Fail,
-}
-
-impl Report {
-    /// Whether nothing failed.
-    pub(super) fn holds(&self) -> bool {
-        self.sections.iter().flat_map(|section| &section.checks).all(|check| check.result != Outcome::Fail)
-    }
-}
-
-impl Check {
-    fn pass(message: impl Into<String>) -> Self {
-        Self { result: Outcome::Pass, message: message.into(), remedy: None }
-    }
-
-    fn warning(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { result: Outcome::Warning, message: message.into(), remedy: Some(remedy.into()) }
-    }
-
-    fn fail(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { result: Outcome::Fail, message: message.into(), remedy: Some(remedy.into()) }
-    }
-
-    /// Of an error that says what is wrong, a colon, and what to do.
-    fn of_error(error: &str) -> Self {
-        match error.split_once(": ") {
-            Some((wrong, remedy)) => Self::fail(wrong, remedy),
-            None => Self::fail(error, "see the message"),
-        }
-    }
-}
-
-/// Judges.
-pub(super) fn judge(facts: &Facts) -> Report {
+/// Judges. `elsewhere`: the namespace of a cluster's daemons, which listen inside their pods.
+pub(super) fn judge(facts: &Facts, elsewhere: Option<&str>) -> Vec<Section> {
     let mut sections = vec![
         Section { title: "kernel", checks: kernel_checks(facts) },
         Section { title: "cgroups and file systems", checks: places(facts) },
         Section { title: "programs on the hooks", checks: hooks(facts) },
     ];
-    sections.extend(facts.daemon.as_ref().map(|found| Section { title: "daemon", checks: daemon(found) }));
-    Report { sections }
+    let daemon = facts.daemon.as_ref().map(|found| daemon(found, elsewhere));
+    sections.extend(daemon.map(|checks| Section { title: "daemon", checks }));
+    sections
+}
+
+/// What is said of the node where this machine is none.
+pub(super) fn not_here(namespace: &str, pre: bool) -> Section {
+    let remedy = if pre {
+        "on a node, as root: meshlet check --pre; or kubectl debug node/NAME -it --profile=sysadmin --image=IMAGE -- /meshlet check --pre \
+         --cgroup-root /host/sys/fs/cgroup --bpffs /host/sys/fs/bpf"
+            .to_owned()
+    } else {
+        by_exec(namespace)
+    };
+    let message = "capabilities, cgroup v2, the programs on the hooks and what its daemon captures were not looked at: this is no node of the \
+                   cluster, or not as root";
+    Section { title: "node", checks: vec![Check::skipped(message, remedy)] }
 }
 
 fn kernel_checks(facts: &Facts) -> Vec<Check> {
@@ -183,15 +129,16 @@ fn before_us(facts: &Facts) -> Vec<Check> {
     found
 }
 
-fn daemon(found: &Daemon) -> Vec<Check> {
-    let (ready, config) = match found {
-        Daemon::Silent(error) => {
+fn daemon(found: &Daemon, elsewhere: Option<&str>) -> Vec<Check> {
+    let (ready, config) = match (found, elsewhere) {
+        (Daemon::Silent(error), Some(namespace)) => return vec![Check::skipped(error, by_exec(namespace))],
+        (Daemon::Silent(error), None) => {
             return vec![Check::fail(
                 error,
                 "start it (meshlet run, or the DaemonSet), or name its listeners with --admin and --health; --pre leaves this out",
             )];
         }
-        Daemon::Answers { ready, config } => (ready, config),
+        (Daemon::Answers { ready, config }, _) => (ready, config),
     };
     let ready = match ready {
         Ok(()) => Check::pass("the daemon is ready"),

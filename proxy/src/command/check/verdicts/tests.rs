@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::command::check::page::page;
+use crate::command::check::page;
+use crate::command::check::report::Report;
 use crate::kernel::Attachment;
 
 /// Root, all that is needed, nobody else.
@@ -23,9 +24,17 @@ fn attached(hook: &'static str, cgroup: &str, names: &[&str]) -> Attached {
     Attached { hook, cgroup: PathBuf::from(cgroup), multi: true, programs }
 }
 
+fn report(facts: &Facts) -> Report {
+    Report { sections: judge(facts, None) }
+}
+
+fn page(report: &Report) -> String {
+    page::page(report, false, false)
+}
+
 fn check(facts: &Facts, holds: bool, expected: &str) {
-    let report = judge(facts);
-    assert_eq!(page(&report, false), expected);
+    let report = report(facts);
+    assert_eq!(page(&report), expected);
     assert_eq!(report.holds(), holds);
 }
 
@@ -101,7 +110,7 @@ Status check results are ×
 fn given_a_missing_capability_then_it_is_named_with_its_purpose() {
     // All but CAP_SYS_PTRACE.
     let facts = Facts { capabilities: Ok(!(1 << 19)), programs: None, ..good() };
-    let page = page(&judge(&facts), false);
+    let page = page(&report(&facts));
     let expected = "\
 √ Linux 6.12.4-amd64 is new enough
 × missing capabilities: CAP_SYS_PTRACE (to find the pods' network namespaces in /proc)
@@ -135,8 +144,8 @@ fn given_foreign_programs_then_the_order_is_shown_and_who_stands_before_us_or_in
              attaching below it would displace it",
         ),
     ] {
-        let report = judge(&Facts { on_the_way, ..good() });
-        let page = page(&report, false);
+        let report = report(&Facts { on_the_way, ..good() });
+        let page = page(&report);
         assert!(page.contains(expected), "{page}");
         assert_eq!(report.holds(), holds, "{page}");
     }
@@ -162,9 +171,40 @@ fn given_a_daemon_that_is_silent_waiting_or_short_of_pods_then_the_page_says_so(
             "‼ 1 pods are captured; marked and not captured yet: shop/cart\n",
         ),
     ] {
-        let report = judge(&Facts { daemon: Some(daemon), ..good() });
-        let page = page(&report, false);
+        let report = report(&Facts { daemon: Some(daemon), ..good() });
+        let page = page(&report);
         assert!(page.contains(expected), "{page}");
         assert_eq!(report.holds(), holds, "{page}");
+    }
+}
+
+#[test]
+fn given_no_daemon_on_this_machine_when_the_clusters_are_pods_then_it_is_no_failure_and_how_to_ask_one_is_said() {
+    let daemon = Daemon::Silent("no daemon answers at 127.0.0.1:15021: refused".into());
+    let report = Report { sections: judge(&Facts { daemon: Some(daemon), ..good() }, Some("mesh")) };
+    let page = page(&report);
+    let expected = "– no daemon answers at 127.0.0.1:15021: refused\n    kubectl -n mesh exec daemonset/meshlet -- ";
+    assert!(page.contains(expected), "{page}");
+    assert!(report.holds(), "{page}");
+}
+
+#[test]
+fn given_a_machine_that_is_no_node_then_that_is_said_with_how_to_look_at_one() {
+    for (pre, expected) in
+        [(false, "    kubectl -n mesh exec daemonset/meshlet -- "), (true, "kubectl debug node/NAME ")]
+    {
+        let report = Report { sections: vec![not_here("mesh", pre)] };
+        let page = page(&report);
+        assert!(page.starts_with("node\n----\n– capabilities, cgroup v2,") && page.contains(expected), "{page}");
+        assert!(report.holds(), "{page}");
+    }
+    for (kubepods, capabilities, of_a_node) in [
+        (true, Ok(1 << 21), true),
+        (true, Ok(0), false),
+        (false, Ok(u64::MAX), false),
+        (true, Err("no /proc".into()), false),
+    ] {
+        let facts = Facts { kubepods: kubepods.then(|| "/sys/fs/cgroup/kubepods".into()), capabilities, ..good() };
+        assert_eq!(facts.of_a_node(), of_a_node, "{facts:?}");
     }
 }
