@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::{Node, Shares, binary, entries, mesh_rule};
+use harness::{Node, Shares, binary, emulated, entries, mesh_rule};
 use meshlet_sandbox::{Client, ConnectCall, HttpCall, Layout, PodSpec, RawCall, ServiceSpec};
 
 const NAMESPACE: &str = "infra-jinsu-lab";
@@ -166,7 +166,8 @@ fn given_registry_only_when_a_pod_connects_then_what_nobody_registered_is_refuse
 
 #[test]
 fn given_addresses_that_were_captured_with_their_port_when_nobody_dials_them_any_more_then_they_are_forgotten() {
-    let mut node = Node::with(Layout::Systemd, &["--forget-after", "1"]);
+    // None may be forgotten before the last has been dialled.
+    let mut node = Node::with(Layout::Systemd, &["--forget-after", if emulated() { "30" } else { "1" }]);
     node.apply(&names());
     for last in 10..20 {
         let call =
@@ -177,7 +178,7 @@ fn given_addresses_that_were_captured_with_their_port_when_nobody_dials_them_any
     assert!(known >= 10, "one for each address: {known}");
     let began = Instant::now();
     while entries(&node, "meshlet_seen") + entries(&node, "meshlet_seenid") > 0 {
-        assert!(began.elapsed() < Duration::from_secs(30), "addresses that nobody dials stay known");
+        assert!(began.elapsed() < Duration::from_secs(120), "addresses that nobody dials stay known");
         std::thread::sleep(Duration::from_millis(100));
     }
     let again = node.ask("marked", &HttpCall::get(([192, 0, 2, 10], 80), "www.example.com"));

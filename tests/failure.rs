@@ -48,13 +48,17 @@ fn given_load_when_the_daemon_is_killed_then_only_connections_in_flight_fail_and
     let mut node = ruled(&[]);
     let mut client = flood(&node);
     node.daemon.kill().expect("killed");
+    let gone = client.marker().expect("a moment").at_ms;
     let_run(&mut client, 200);
     assert_eq!(fresh(&node, "marked").pods().len(), 6, "kube-proxy answers");
     node.restart(&[]);
     assert_eq!(fresh(&node, "marked").pods(), ["v1-a", "v1-b", "v1-c"], "capture resumes");
     let_run(&mut client, 100);
     let report = client.halt().expect("a report");
-    assert!(report.failures.len() <= CONNECTIONS, "{:?}", report.failures);
+    // Until it is gone, its listeners close one by one: a client may meet two of them.
+    let in_flight = report.failures.iter().filter(|failure| failure.at_ms > gone).count();
+    assert!(in_flight <= CONNECTIONS, "gone at {gone} ms: {:?}", report.failures);
+    assert!(report.failures.len() <= 2 * CONNECTIONS, "{:?}", report.failures);
     assert!(report.answers.contains_key("v2-a"), "the flood itself went on natively: {:?}", report.answers);
 }
 

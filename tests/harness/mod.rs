@@ -12,6 +12,6 @@ pub use bpf::{bpftool, entries, maps};
 pub use explain::explain;
 pub use metrics::Metrics;
 pub use node::{Node, SERVICE_PORT, binary, cluster, daemon_command, mesh_rule, sandbox};
-pub use shares::{Shares, assert_share, many};
+pub use shares::{Shares, assert_share, emulated, many};
 pub use wait::wait_for;
 pub use way::Way;

@@ -60,7 +60,13 @@ pub fn assert_share(count: usize, total: usize, share: f64, what: &str) {
 /// As many, or a tenth on an emulated machine, which would take a minute for them: chance is judged by the number.
 #[must_use]
 pub fn many(count: usize) -> usize {
-    if std::env::var_os("MESHLET_EMULATED").is_some() { count / 10 } else { count }
+    if emulated() { count / 10 } else { count }
+}
+
+/// Whether the machine is an emulated one, where what takes a moment elsewhere takes seconds.
+#[must_use]
+pub fn emulated() -> bool {
+    std::env::var_os("MESHLET_EMULATED").is_some()
 }
 
 fn to_f64(number: usize) -> f64 {

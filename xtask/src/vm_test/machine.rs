@@ -14,10 +14,10 @@ use super::folder;
 use super::kernels::Kernel;
 
 /// A machine that says nothing for this long hangs.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_secs(300);
 
 /// No machine runs longer.
-const LIMIT: Duration = Duration::from_secs(1800);
+const LIMIT: Duration = Duration::from_secs(3600);
 
 /// An emulated machine has nothing to mitigate; what waits for others to leave (namespaces that go) need not be patient; and
 /// the kernel's test of its timer fails, in a panic, when the host is busy just then.
