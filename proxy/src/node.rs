@@ -272,7 +272,7 @@ impl Node {
     /// Says what would be captured.
     fn rehearse(&mut self, verdicts: &[(Pod, Verdict)]) {
         for (pod, verdict) in verdicts.iter().filter(|(_, verdict)| verdict.captured) {
-            let scope = Scope::of_pod(self.source.world(), pod);
+            let scope = self.published.scope(self.source.world(), pod);
             let table = self.published.table(self.source.world(), &scope);
             let services = Captured::of([&*table].into_iter(), self.settings.capture.into());
             let name = format!("{}/{}", pod.namespace, pod.name);

@@ -119,12 +119,11 @@ fn scale(criterion: &mut Criterion) {
                 ready = !ready;
                 inventory.put(&toggled[usize::from(ready)]);
                 let change = inventory.settle();
-                let world = inventory.world();
-                let changed = change.endpoints.iter().flat_map(|host| world.services.of_host(host));
-                assert!(!change.rules && change.endpoints.len() == 1);
-                table.with_endpoints(changed)
+                assert!(change.rules.is_empty() && change.endpoints.len() == 1);
+                table.following(inventory.world(), &scope, &change)
             });
         });
+        rule_change(criterion, services, &table, &mut inventory);
         criterion
             .benchmark_group("full build")
             .sample_size(10)
@@ -132,6 +131,25 @@ fn scale(criterion: &mut Criterion) {
                 bencher.iter(|| Table::build(inventory.world(), &scope))
             });
     }
+}
+
+/// A VirtualService that is written again with other weights.
+fn rule_change(criterion: &mut Criterion, services: usize, table: &Table, inventory: &mut Inventory) {
+    let number = services / 2;
+    let rule = |weight: &str| {
+        let text = service(number).replace("weight: 90", weight);
+        // Behind the Service and the DestinationRule.
+        objects(&text).swap_remove(2)
+    };
+    let (versions, scope, mut turn) = ([rule("weight: 80"), rule("weight: 90")], client(), 0);
+    criterion.benchmark_group("rule change").bench_function(BenchmarkId::from_parameter(services), |bencher| {
+        bencher.iter(|| {
+            turn += 1;
+            inventory.put(&versions[turn % 2]);
+            let change = inventory.settle();
+            table.following(inventory.world(), &scope, &change)
+        });
+    });
 }
 
 /// The last service: nothing is nearer to the front for its sake. The request meets the second route.

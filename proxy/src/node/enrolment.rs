@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use meshlet_routing::enrol::Verdict;
 use meshlet_routing::model::{Pod, PodAddresses};
-use meshlet_routing::table::Scope;
 
 use super::Node;
 use crate::capture::enrolled::Enrolled;
@@ -60,7 +59,7 @@ impl Node {
         if addresses == PodAddresses::default() {
             return Ok(false);
         }
-        let scope = Scope::of_pod(self.source.world(), pod);
+        let scope = self.published.scope(self.source.world(), pod);
         if let Some(known) = known.filter(|known| known.addresses == addresses) {
             known.scope = scope;
             known.annotate(pod);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use meshlet_routing::decide::Dialled;
 use meshlet_routing::inventory::Change;
-use meshlet_routing::model::{PodAddresses, Service, World};
-use meshlet_routing::table::{Capture, Captured, Scope, Table};
+use meshlet_routing::model::{Pod, PodAddresses, Service, World};
+use meshlet_routing::table::{Capture, Captured, Distinctions, Scope, Table};
 use meshlet_wire::{NATIVE, RouteKey, ServiceKey};
 
 use super::ids::{self, Address, Ids};
@@ -23,6 +23,8 @@ const AGAIN: Duration = Duration::from_secs(6);
 
 /// Tables and service ids in force. One writer: the node loop.
 pub(crate) struct Published {
+    /// `None` when the rules are others.
+    distinctions: Option<Distinctions>,
     tables: HashMap<Scope, Arc<Table>>,
     meanings: Arc<Meanings>,
     mode: Capture,
@@ -52,6 +54,7 @@ impl Published {
     /// Nothing is ruled, and at most so many ids will stand for something, which `meanings` will say.
     pub(crate) fn new(most_ids: u32, mode: Capture, meanings: Arc<Meanings>) -> Self {
         Self {
+            distinctions: None,
             tables: HashMap::new(),
             meanings,
             mode,
@@ -70,6 +73,11 @@ impl Published {
         Arc::clone(&self.meanings)
     }
 
+    /// The scope of a pod, which it shares with those that no rule tells from it.
+    pub(crate) fn scope(&mut self, world: &World, pod: &Pod) -> Scope {
+        self.distinctions.get_or_insert_with(|| Distinctions::of(world)).of_pod(world, pod)
+    }
+
     /// The table of one scope, compiled when it is first asked for.
     pub(crate) fn table(&mut self, world: &World, scope: &Scope) -> Arc<Table> {
         if let Some(table) = self.tables.get(scope) {
@@ -79,18 +87,17 @@ impl Published {
         Arc::clone(self.tables.entry(scope.clone()).or_insert_with(|| Arc::new(Table::build(world, scope))))
     }
 
-    /// The world is another: tables are compiled again where rules are, and follow where only endpoints are.
+    /// The world is another: tables follow, in what depends on what is.
     pub(crate) fn advance(&mut self, world: &World, change: &Change) {
-        if change.rules {
-            self.tables.clear();
-            self.meant = None;
-        } else if !change.endpoints.is_empty() {
-            let services: Vec<&Service> =
-                change.endpoints.iter().flat_map(|host| world.services.of_host(host)).collect();
-            self.laid_out = None;
-            for table in self.tables.values_mut() {
-                *table = Arc::new(table.with_endpoints(services.iter().copied()));
-            }
+        if change.rules.is_empty() && change.endpoints.is_empty() {
+            return;
+        }
+        self.laid_out = None;
+        if !change.rules.is_empty() {
+            (self.meant, self.distinctions) = (None, None);
+        }
+        for (scope, table) in &mut self.tables {
+            *table = Arc::new(table.following(world, scope, change));
         }
     }
 

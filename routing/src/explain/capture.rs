@@ -7,7 +7,7 @@ use super::{CaptureShown, Client, namespace_of};
 use crate::decide::{Dialled, Selected, SelectedConnection, refusal, select_connection};
 use crate::enrol::enrol;
 use crate::model::{OutboundTraffic, Pod, World};
-use crate::table::{Capture, FilterChains, Meaning, Scope, Table};
+use crate::table::{Capture, Distinctions, FilterChains, Meaning, Scope, Table};
 
 /// What a connection misses by not being captured: the table has a meaning for it that its address does not show.
 pub(super) fn missed(
@@ -79,15 +79,16 @@ fn unmeant(capture: Capture) -> String {
 /// The other scopes of captured pods on the client's node, each with one of its pods. An imaginary client, and a pod that
 /// names no node, may be anywhere.
 fn neighbours<'w>(world: &'w World, client: &Client<'_>) -> BTreeMap<Scope, &'w Pod> {
+    let distinctions = Distinctions::of(world);
     let (own, node) = match client {
-        Client::Pod(pod) => (Scope::of_pod(world, pod), pod.node.as_deref()),
-        Client::Imaginary(scope) => (scope.clone(), None),
+        Client::Pod(pod) => (distinctions.of_pod(world, pod), pod.node.as_deref()),
+        Client::Imaginary(scope) => (distinctions.narrowed(scope.clone()), None),
     };
     let near = |pod: &&Pod| node.is_none() || pod.node.is_none() || pod.node.as_deref() == node;
     let captured = |pod: &&Pod| enrol(pod, namespace_of(world, &pod.namespace)).captured;
     let mut scopes: BTreeMap<Scope, &Pod> = BTreeMap::new();
     for pod in world.pods.iter().filter(near).filter(captured) {
-        let named = scopes.entry(Scope::of_pod(world, pod)).or_insert(pod);
+        let named = scopes.entry(distinctions.of_pod(world, pod)).or_insert(pod);
         // Whatever the order of pods, the same one stands for the others.
         if (&pod.namespace, &pod.name) < (&named.namespace, &named.name) {
             *named = pod;

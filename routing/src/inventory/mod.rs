@@ -3,15 +3,19 @@
 mod aliases;
 mod entries;
 mod join;
+mod listed;
 mod names;
 #[cfg(test)]
 mod tests;
+mod touched;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use self::listed::Listed;
 use self::names::Names;
+pub use self::touched::Touched;
 use crate::model::{
     DefaultExport, DestinationRule, ExportTo, Hostname, Kind, MeshConfig, ObjectRef, Pod, Resolution, Service,
     VirtualService, World,
@@ -21,9 +25,9 @@ use crate::validate::{EndpointSlice, Object, ServiceEntry, ServiceSpec, Valid};
 /// What became of a world.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// A rule, a service or a namespace is another: tables are to be built again.
-    pub rules: bool,
-    /// Services that have other endpoints; for these [`crate::table::Table::with_endpoints`] is enough.
+    /// Hosts whose rules or services are others; what depends on them is to be compiled again.
+    pub rules: Touched,
+    /// Services that have other endpoints; routes stay as they are.
     pub endpoints: BTreeSet<Hostname>,
     /// A pod or a namespace is another, and with it perhaps who is captured.
     pub clients: bool,
@@ -104,10 +108,10 @@ impl Inventory {
         let mesh = &self.world.mesh;
         match &valid.object {
             Object::Namespace(namespace) => {
-                (self.changed.rules, self.changed.clients) = (true, true);
+                self.changed.clients = true;
                 let name = Arc::clone(&namespace.name);
                 let object = ObjectRef { kind: Kind::Namespace, namespace: "".into(), name };
-                self.listed.put(&mut self.world.namespaces, &object, namespace.clone());
+                drop(self.listed.put(&mut self.world.namespaces, &object, namespace.clone()));
             }
             Object::Node(node) => {
                 if self.world.nodes.put(Arc::clone(&node.name), Arc::clone(&node.locality)) {
@@ -121,38 +125,38 @@ impl Inventory {
             Object::Service(service) => {
                 let name = name(&service.object);
                 let export_to = exported(&service.export_to, &mesh.services, &service.object);
-                self.services.insert(name.clone(), ServiceSpec { export_to, ..service.clone() });
-                self.changed.rules = true;
+                let before = self.services.insert(name.clone(), ServiceSpec { export_to, ..service.clone() });
+                self.service_changed([before.as_ref(), Some(service)].into_iter().flatten());
                 self.stale.insert(name);
             }
             Object::ServiceEntry(entry) => {
                 let export_to = exported(&entry.export_to, &mesh.services, &entry.object);
                 self.take_entry(&name(&entry.object));
                 self.names.mention(entry);
+                entry.hosts.iter().for_each(|host| self.changed.rules.name(host.clone()));
                 self.entries.insert(name(&entry.object), ServiceEntry { export_to, ..entry.clone() });
-                self.changed.rules = true;
                 self.stale_entries.insert(name(&entry.object));
             }
             Object::EndpointSlice(slice) => self.put_slice(slice),
             Object::VirtualService(rule) => {
-                self.changed.rules = true;
                 let export_to = exported(&rule.export_to, &mesh.virtual_services, &rule.object);
-                let rule = VirtualService { export_to, ..rule.clone() };
-                self.listed.put(&mut self.world.virtual_services, &rule.object.clone(), rule);
+                let next = VirtualService { export_to, ..rule.clone() };
+                let before = self.listed.put(&mut self.world.virtual_services, &rule.object, next);
+                self.virtual_service_changed(before.as_ref(), Some(rule));
             }
             Object::DestinationRule(rule) => {
-                self.changed.rules = true;
                 let export_to = exported(&rule.export_to, &mesh.destination_rules, &rule.object);
-                let rule = DestinationRule { export_to, ..rule.clone() };
-                self.listed.put(&mut self.world.destination_rules, &rule.object.clone(), rule);
+                let next = DestinationRule { export_to, ..rule.clone() };
+                let before = self.listed.put(&mut self.world.destination_rules, &rule.object, next);
+                before.iter().chain([rule]).for_each(|rule| self.changed.rules.pattern(&rule.host));
             }
             Object::Sidecar(sidecar) => {
-                self.changed.rules = true;
-                self.listed.put(&mut self.world.sidecars, &sidecar.object, sidecar.clone());
+                self.changed.rules.everything();
+                drop(self.listed.put(&mut self.world.sidecars, &sidecar.object, sidecar.clone()));
             }
             Object::HttpRoute(route) => {
-                self.changed.rules = true;
-                self.listed.put(&mut self.world.http_routes, &route.object, route.clone());
+                let before = self.listed.put(&mut self.world.http_routes, &route.object, route.clone());
+                before.iter().chain([route]).for_each(|route| self.changed.rules.parents(route));
             }
         }
     }
@@ -174,24 +178,30 @@ impl Inventory {
             }
             Kind::ServiceEntry => self.take_entry(&name),
             Kind::Service => {
-                self.changed.rules |= self.services.remove(&name).is_some();
+                let gone = self.services.remove(&name);
+                self.service_changed(gone.iter());
                 self.stale.insert(name);
             }
             Kind::Namespace => {
-                let gone = self.listed.take(&mut world.namespaces, object);
-                self.changed.rules |= gone;
-                self.changed.clients |= gone;
+                self.changed.clients |= self.listed.take(&mut world.namespaces, object).is_some();
             }
             Kind::VirtualService => {
-                self.changed.rules |= self.listed.take(&mut world.virtual_services, object);
+                let gone = self.listed.take(&mut world.virtual_services, object);
+                self.virtual_service_changed(gone.as_ref(), None);
             }
             Kind::DestinationRule => {
-                self.changed.rules |= self.listed.take(&mut world.destination_rules, object);
+                let gone = self.listed.take(&mut world.destination_rules, object);
+                gone.iter().for_each(|rule| self.changed.rules.pattern(&rule.host));
             }
             Kind::HttpRoute => {
-                self.changed.rules |= self.listed.take(&mut world.http_routes, object);
+                let gone = self.listed.take(&mut world.http_routes, object);
+                gone.iter().for_each(|route| self.changed.rules.parents(route));
             }
-            Kind::Sidecar => self.changed.rules |= self.listed.take(&mut world.sidecars, object),
+            Kind::Sidecar => {
+                if self.listed.take(&mut world.sidecars, object).is_some() {
+                    self.changed.rules.everything();
+                }
+            }
             // It comes with the inventory.
             Kind::MeshConfig => {}
         }
@@ -230,10 +240,37 @@ impl Inventory {
             joined.into_iter().for_each(|service| self.renew(service));
         }
         self.names.forget();
-        if self.changed.rules {
+        let mut changed = std::mem::take(&mut self.changed);
+        if !changed.rules.is_empty() {
             self.world.services.name(&aliases::aliases(self.services.values()));
+            // Whoever asked for a service by another of its names did not see the service while it was not there.
+            let of_host = |host| self.world.services.of_host(host).flat_map(|service| &service.aliases);
+            let aliases: Vec<Hostname> =
+                changed.rules.names().flat_map(of_host).map(|alias| alias.host.clone()).collect();
+            aliases.into_iter().for_each(|alias| changed.rules.name(alias));
         }
-        std::mem::take(&mut self.changed)
+        changed
+    }
+
+    /// A service is another. One that is a name for another one may change what any name stands for: that is rare.
+    fn service_changed<'s>(&mut self, versions: impl Iterator<Item = &'s ServiceSpec>) {
+        for version in versions {
+            self.changed.rules.name(Hostname::service(&version.object.name, &version.object.namespace));
+            if version.external_name.is_some() {
+                self.changed.rules.everything();
+            }
+        }
+    }
+
+    /// Who has no hosts speaks for those that hand their requests to it.
+    fn virtual_service_changed(&mut self, before: Option<&VirtualService>, after: Option<&VirtualService>) {
+        for version in before.into_iter().chain(after) {
+            version.hosts.iter().for_each(|host| self.changed.rules.pattern(host));
+            if version.hosts.is_empty() {
+                let roots = self.world.virtual_services.iter().filter(|root| root.delegates_to(&version.object));
+                roots.flat_map(|root| &root.hosts).for_each(|host| self.changed.rules.pattern(host));
+            }
+        }
     }
 
     /// Takes over what a service is now, and notes whether it has other endpoints.
@@ -242,7 +279,9 @@ impl Inventory {
         if known.is_none_or(|known| !same_endpoints(known, &service)) {
             self.changed.endpoints.insert(service.host.clone());
             // The endpoints of a headless service are what its clients dial.
-            self.changed.rules |= service.resolution == Resolution::Dialled;
+            if service.resolution == Resolution::Dialled {
+                self.changed.rules.name(service.host.clone());
+            }
         }
         service.aliases = known.map(|known| known.aliases.clone()).unwrap_or_default();
         self.world.services.put(service);
@@ -250,16 +289,17 @@ impl Inventory {
 
     fn take_entry(&mut self, name: &Name) {
         let Some(gone) = self.entries.remove(name) else { return };
-        self.changed.rules = true;
         self.names.leave(&gone);
         for host in &gone.hosts {
+            self.changed.rules.name(host.clone());
             self.world.services.take(&gone.object, host);
         }
     }
 
     /// Whatever runs on a node may be elsewhere now: that is rare.
     fn nodes_changed(&mut self) {
-        (self.changed.rules, self.changed.clients) = (true, true);
+        self.changed.rules.everything();
+        self.changed.clients = true;
         self.stale.extend(self.services.keys().cloned());
         self.stale_entries.extend(self.entries.keys().cloned());
     }
@@ -340,32 +380,4 @@ fn same_endpoints(one: &Service, other: &Service) -> bool {
     let endpoints =
         |service: &Service| service.ports.iter().map(|port| Arc::clone(&port.endpoints)).collect::<Vec<_>>();
     endpoints(one) == endpoints(other)
-}
-
-/// Where an object stands in the list of its kind.
-#[derive(Debug, Clone, Default)]
-struct Listed(HashMap<ObjectRef, usize>);
-
-impl Listed {
-    fn put<T>(&mut self, list: &mut Vec<T>, object: &ObjectRef, value: T) {
-        match self.0.get(object) {
-            Some(place) => list[*place] = value,
-            None => {
-                self.0.insert(object.clone(), list.len());
-                list.push(value);
-            }
-        }
-    }
-
-    /// Takes an object out, the last of the list into its place; false if it was not there.
-    fn take<T>(&mut self, list: &mut Vec<T>, object: &ObjectRef) -> bool {
-        let Some(place) = self.0.remove(object) else { return false };
-        let last = list.len() - 1;
-        list.swap_remove(place);
-        let moved = self.0.iter_mut().find(|(known, found)| known.kind == object.kind && **found == last);
-        if let Some((_, found)) = moved {
-            *found = place;
-        }
-        true
-    }
 }

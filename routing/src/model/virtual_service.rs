@@ -1,6 +1,8 @@
 //! VirtualServices.
 
-use super::{Creation, ExportTo, HeaderOperations, HostPattern, Hostname, HttpRule, ObjectRef, TcpRule, TlsRule};
+use super::{
+    Creation, ExportTo, HeaderOperations, HostPattern, Hostname, HttpAction, HttpRule, ObjectRef, TcpRule, TlsRule,
+};
 
 /// Routes for hosts.
 #[derive(Debug, Clone)]
@@ -23,6 +25,16 @@ pub struct VirtualService {
     pub tls: Vec<TlsRule>,
     /// `spec.tcp`, in written order.
     pub tcp: Vec<TcpRule>,
+}
+
+impl VirtualService {
+    /// Whether one of its rules hands its requests to another object.
+    pub(crate) fn delegates_to(&self, other: &ObjectRef) -> bool {
+        self.http.iter().any(|rule| match &rule.action {
+            HttpAction::Delegate { namespace, name, .. } => *namespace == other.namespace && *name == other.name,
+            HttpAction::Route(_) | HttpAction::Redirect(_) | HttpAction::Respond(_) => false,
+        })
+    }
 }
 
 /// Where a route sends its traffic.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::clusters::Clusters;
+use super::compiler::Clusters;
 use super::effects::Effects;
 use super::mirrors::MirrorLeg;
 use super::targets::{Leg, Targets};

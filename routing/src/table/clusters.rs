@@ -1,20 +1,18 @@
 //! From (host, port, subset) to endpoints and a policy: Envoy's clusters, as one scope sees them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Scope;
 use super::destination_rules::Policy;
 use super::localities::Localities;
-use super::policy::{self, OfConnections};
-use super::rules::View;
-use super::virtual_host::VirtualHost;
+use super::policy;
 use crate::balance::layout::Layout;
+use crate::inventory::Touched;
 use crate::model::{
-    ConnectionPool, Endpoint, Family, HashKey, Hostname, Labels, LoadBalancer, LocalitySetting, ObjectRef,
-    OutlierDetection, PolicyDefaults, Protocol, Resolution, RetryPolicy, Service, ServicePort, Subset, TlsOrigination,
-    Warmup,
+    ConnectionPool, Endpoint, Family, Hostname, Labels, LoadBalancer, LocalitySetting, ObjectRef, OutlierDetection,
+    PolicyDefaults, Protocol, Resolution, Service, ServicePort, Subset, TlsOrigination, Warmup,
 };
 
 /// How connections to a cluster find where they go.
@@ -147,31 +145,41 @@ impl Cluster {
 }
 
 /// A cluster of one table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClusterId(usize);
 
 /// The clusters of one table. Routes know them by id, so that a change of endpoints leaves the routes as they are.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ClusterTable {
-    clusters: Box<[Arc<Cluster>]>,
+    clusters: Vec<Arc<Cluster>>,
     of_host: Arc<HashMap<Hostname, Vec<ClusterId>>>,
+    /// Places of what no route of this table names any more.
+    free: Arc<BTreeSet<ClusterId>>,
 }
 
 impl ClusterTable {
-    fn new(clusters: Vec<Arc<Cluster>>) -> Self {
-        let mut of_host: HashMap<Hostname, Vec<ClusterId>> = HashMap::new();
-        for (place, cluster) in clusters.iter().enumerate() {
-            of_host.entry(cluster.host.clone()).or_default().push(ClusterId(place));
-        }
-        Self { clusters: clusters.into(), of_host: Arc::new(of_host) }
-    }
-
     pub(super) fn get(&self, id: ClusterId) -> &Arc<Cluster> {
         &self.clusters[id.0]
     }
 
+    /// The one at a place.
+    #[cfg(test)]
+    pub(super) fn at(&self, place: usize) -> Option<&Arc<Cluster>> {
+        self.clusters.get(place).filter(|_| !self.free.contains(&ClusterId(place)))
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Cluster>> {
-        self.clusters.iter()
+        let all = self.clusters.iter().enumerate();
+        all.filter(|(place, _)| !self.free.contains(&ClusterId(*place))).map(|(_, cluster)| cluster)
+    }
+
+    /// The cluster of a port of a host, or of a subset there.
+    pub(super) fn find(&self, host: &Hostname, port: u16, subset: Option<&str>) -> Option<ClusterId> {
+        let is = |id: &&ClusterId| {
+            let cluster = self.get(**id);
+            cluster.port == port && cluster.subset.as_deref() == subset
+        };
+        self.of_host.get(host)?.iter().find(is).copied()
     }
 
     /// Takes over the endpoints that a service has now.
@@ -182,6 +190,55 @@ impl ClusterTable {
             if let Some(port) = port {
                 *cluster = Arc::new(cluster.with_endpoints(port));
             }
+        }
+    }
+
+    /// What is of these hosts is no longer to be found, and its places may be taken.
+    pub(super) fn vacate(&mut self, touched: &Touched) {
+        let gone: Vec<ClusterId> =
+            self.of_host.iter().filter(|(host, _)| touched.holds(host)).flat_map(|(_, ids)| ids).copied().collect();
+        if !gone.is_empty() {
+            Arc::make_mut(&mut self.of_host).retain(|host, _| !touched.holds(host));
+            Arc::make_mut(&mut self.free).extend(gone);
+        }
+    }
+
+    /// Adds a cluster.
+    pub(super) fn add(&mut self, cluster: Cluster) -> ClusterId {
+        let free = if self.free.is_empty() { None } else { Arc::make_mut(&mut self.free).pop_first() };
+        let id = free.unwrap_or(ClusterId(self.clusters.len()));
+        Arc::make_mut(&mut self.of_host).entry(cluster.host.clone()).or_default().push(id);
+        match self.clusters.get_mut(id.0) {
+            Some(place) => *place = Arc::new(cluster),
+            None => self.clusters.push(Arc::new(cluster)),
+        }
+        id
+    }
+
+    /// Gives up what no route names.
+    pub(super) fn keep(&mut self, named: impl Iterator<Item = ClusterId>) {
+        let mut unnamed = vec![true; self.clusters.len()];
+        named.for_each(|id| unnamed[id.0] = false);
+        self.free.iter().for_each(|id| unnamed[id.0] = false);
+        let unnamed: Vec<ClusterId> = unnamed
+            .into_iter()
+            .enumerate()
+            .filter(|(_, unnamed)| *unnamed)
+            .map(|(place, _)| ClusterId(place))
+            .collect();
+        for id in &unnamed {
+            let of_host = Arc::make_mut(&mut self.of_host);
+            let host = &self.clusters[id.0].host;
+            let left = of_host.get_mut(host).map_or(0, |ids| {
+                ids.retain(|known| known != id);
+                ids.len()
+            });
+            if left == 0 {
+                of_host.remove(host);
+            }
+        }
+        if !unnamed.is_empty() {
+            Arc::make_mut(&mut self.free).extend(unnamed);
         }
     }
 }
@@ -197,111 +254,8 @@ pub enum Target {
     UnknownSubset,
 }
 
-/// Builds each cluster once.
-pub(super) struct Clusters<'v, 'w> {
-    view: &'v View<'w>,
-    client: Arc<Scope>,
-    policies: HashMap<Hostname, Arc<Policy<'w>>>,
-    built: HashMap<(Hostname, u16, Option<Box<str>>), Target>,
-    clusters: Vec<Arc<Cluster>>,
-    hosts: HashMap<(Hostname, u16), Arc<VirtualHost>>,
-}
-
-impl<'v, 'w> Clusters<'v, 'w> {
-    pub(super) fn new(view: &'v View<'w>) -> Self {
-        Self {
-            view,
-            client: Arc::new(view.scope.clone()),
-            policies: HashMap::new(),
-            built: HashMap::new(),
-            clusters: Vec::new(),
-            hosts: HashMap::new(),
-        }
-    }
-
-    /// What [`Self::keep_host`] was given.
-    pub(super) fn host(&self, service: &Service, port: u16) -> Option<Arc<VirtualHost>> {
-        self.hosts.get(&(service.host.clone(), port)).cloned()
-    }
-
-    /// Keeps the routes of a service's port: its names and its addresses lead to the same.
-    pub(super) fn keep_host(&mut self, service: &Service, port: u16, host: VirtualHost) -> Arc<VirtualHost> {
-        let host = Arc::new(host);
-        self.hosts.insert((service.host.clone(), port), Arc::clone(&host));
-        host
-    }
-
-    /// All that were built, each at its id.
-    pub(super) fn finish(self) -> ClusterTable {
-        ClusterTable::new(self.clusters)
-    }
-
-    /// The cluster of a destination.
-    pub(super) fn target(&mut self, host: &Hostname, port: u16, subset: Option<&str>) -> Target {
-        let key = (host.clone(), port, subset.map(Box::from));
-        if let Some(target) = self.built.get(&key) {
-            return *target;
-        }
-        let target = self.build(host, port, subset);
-        self.built.insert(key, target);
-        target
-    }
-
-    /// The hash key that a route to this destination carries.
-    pub(super) fn hash_key(
-        &mut self,
-        host: &Hostname,
-        port: u16,
-        port_named: bool,
-        subset: Option<&str>,
-    ) -> Option<HashKey> {
-        let policy = self.policy(host)?;
-        let subset = subset.and_then(|name| policy.subsets.iter().find(|subset| &*subset.name == name));
-        policy::hash_key(policy.traffic, subset.map(|subset| &subset.policy), port, port_named)
-    }
-
-    /// What a route for connections takes from its first destination's rule; `subset` is named when it is the sole one.
-    pub(super) fn of_connections(&mut self, host: &Hostname, subset: Option<&str>) -> OfConnections {
-        let Some(policy) = self.policy(host) else { return OfConnections::default() };
-        let subset = subset.and_then(|name| policy.subsets.iter().find(|subset| &*subset.name == name));
-        policy::of_connections(policy.traffic, subset.map(|subset| &subset.policy))
-    }
-
-    /// Whether a DestinationRule changes how the service's own default route treats requests on `port`.
-    pub(super) fn has_policy(&mut self, host: &Hostname, port: u16) -> bool {
-        self.policy(host).is_some_and(|policy| policy::is_felt(policy.traffic, port))
-    }
-
-    fn policy(&mut self, host: &Hostname) -> Option<Arc<Policy<'w>>> {
-        let service = self.view.destination(host)?;
-        let host = &service.host;
-        let policy =
-            self.policies.entry(host.clone()).or_insert_with(|| Arc::new(self.view.policy(host, &service.namespace)));
-        Some(Arc::clone(policy))
-    }
-
-    /// How requests of routes are tried again that do not say it.
-    pub(super) fn default_retries(&self) -> &'v RetryPolicy {
-        &self.view.mesh.retries
-    }
-
-    fn build(&mut self, host: &Hostname, port: u16, subset: Option<&str>) -> Target {
-        let Some((service, service_port)) = self.view.destination_port(host, port) else { return Target::UnknownHost };
-        let policy = self.policy(host).unwrap_or_default();
-        let part = match subset {
-            None => None,
-            Some(name) => match policy.subsets.iter().find(|subset| &*subset.name == name) {
-                Some(subset) => Some(*subset),
-                None => return Target::UnknownSubset,
-            },
-        };
-        let defaults = self.view.policy_defaults();
-        self.clusters.push(Arc::new(cluster(service, service_port, &policy, part, defaults, Arc::clone(&self.client))));
-        Target::Cluster(ClusterId(self.clusters.len() - 1))
-    }
-}
-
-fn cluster(
+/// One port of a service, or a part of it.
+pub(super) fn cluster(
     service: &Service,
     port: &ServicePort,
     policy: &Policy<'_>,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::clusters::Clusters;
+use super::compiler::Clusters;
 use super::rules::View;
 use super::virtual_host::{VirtualHost, of_rule, of_service};
 use crate::model::{Alias, HostPattern, Hostname, Protocol, Service, ServicePort};

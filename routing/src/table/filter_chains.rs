@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::clusters::Clusters;
+use super::compiler::Clusters;
 use super::policy::OfConnections;
 use super::rules::View;
 use super::targets::Targets;
@@ -180,7 +180,11 @@ pub(super) fn of_service(
     clusters: &mut Clusters<'_, '_>,
     service: &Service,
     port: &ServicePort,
-) -> FilterChains {
+) -> Arc<FilterChains> {
+    clusters.chains(service, port.number, |clusters| chains(view, clusters, service, port))
+}
+
+fn chains(view: &View<'_>, clusters: &mut Clusters<'_, '_>, service: &Service, port: &ServicePort) -> FilterChains {
     let owner = Arc::new(Owner { host: service.host.clone(), port: port.number, protocol: port.protocol });
     let service_of_all = Some(Arc::clone(&owner));
     let mut building = Building { view, clusters, port: port.number, chains: FilterChains::default(), owner };

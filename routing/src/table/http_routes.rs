@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::RuleRef;
 use super::action::Action;
-use super::clusters::Clusters;
+use super::compiler::Clusters;
 use super::rules::View;
 use super::virtual_host::{Route, RouteMatch, VirtualHost};
 use crate::decide::Reason;

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::Scope;
-use super::clusters::{Clusters, Target};
+use super::clusters::Target;
+use super::compiler::Clusters;
 use super::filter_chains::RuleKind;
 use super::rules::View;
 use super::sidecars;

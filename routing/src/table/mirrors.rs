@@ -1,6 +1,7 @@
 //! Who gets copies of a route's requests.
 
-use super::clusters::{Clusters, Target};
+use super::clusters::Target;
+use super::compiler::Clusters;
 use crate::model::{Hostname, Mirror, Percent};
 
 /// One mirror of a route.

@@ -1,12 +1,14 @@
 //! What a connection looks up: compiled for one client scope, immutable, shared by every pod of that scope.
 //!
-//! [`rules`] picks the virtual services that the scope sees and [`destination_rules`] the policies, [`clusters`] turns a (host, port,
+//! [`rules`] picks the virtual services that the scope sees and [`destination_rules`] the policies, [`compiler`] turns a (host, port,
 //! subset) into endpoints and a policy, [`virtual_host`] compiles routes, [`targets`] their destinations, [`domains`] says under which names they live.
 
 mod action;
 mod by_host;
 mod capture;
 mod clusters;
+mod compiled;
+mod compiler;
 mod delegation;
 mod destination_rules;
 mod domains;
@@ -21,6 +23,7 @@ mod policy;
 mod registry;
 mod routes;
 mod rules;
+mod scope;
 mod sidecars;
 mod targets;
 #[cfg(test)]
@@ -31,13 +34,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::decide::Dialled;
-use crate::model::{Labels, Locality, OutboundTraffic, Pod, Protocol, Service, World};
+use crate::inventory::Change;
+use crate::model::{OutboundTraffic, Protocol, World};
 
 pub(crate) use action::{Action, Forward};
 pub(crate) use by_host::ByHost;
 pub use capture::{Capture, Captured, Meaning};
 use clusters::ClusterTable;
 pub use clusters::{Cluster, ClusterId, Finding, Target};
+use compiled::{Compiled, Earlier};
+use compiler::Clusters;
 pub(crate) use delegation::{Delegates, Undelegated, Unused};
 pub use effects::Effects;
 pub use filter_chains::RuleKind;
@@ -48,42 +54,9 @@ pub(crate) use lens::{Lens, look_each};
 pub(crate) use mirrors::MirrorLeg;
 use routes::Routes;
 pub(crate) use rules::View;
+pub use scope::{Distinctions, Scope};
 pub(crate) use targets::Leg;
 pub(crate) use virtual_host::{Route, RouteMatch, VirtualHost};
-
-/// What rules can tell clients apart by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Scope {
-    /// Namespace of the client.
-    pub namespace: Arc<str>,
-    /// Its labels.
-    pub labels: Arc<Labels>,
-    /// Where it runs.
-    pub locality: Arc<Locality>,
-    /// The node it runs on, where known.
-    pub node: Option<Arc<str>>,
-}
-
-impl Scope {
-    /// Clients of a namespace with these labels, wherever they run.
-    #[must_use]
-    pub fn new(namespace: Arc<str>, labels: Arc<Labels>) -> Self {
-        Self { namespace, labels, locality: Arc::default(), node: None }
-    }
-
-    /// The scope of a pod of the world.
-    #[must_use]
-    pub fn of_pod(world: &World, pod: &Pod) -> Self {
-        let (locality, node) = (world.nodes.of_pod(pod), pod.node.clone());
-        Self { locality, node, ..Self::new(Arc::clone(&pod.namespace), Arc::clone(&pod.labels)) }
-    }
-
-    /// Whether a rule for clients with these labels, of this namespace, is for these.
-    pub(crate) fn meets(&self, labels: &Labels, namespace: Option<&str>) -> bool {
-        labels.iter().all(|(key, value)| self.labels.get(key) == Some(value))
-            && namespace.is_none_or(|namespace| namespace == &*self.namespace)
-    }
-}
 
 /// Which rule decided; shared by every request that it takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,25 +92,40 @@ pub struct Table {
     /// What rules say, whatever the endpoints are.
     routes: Arc<Routes>,
     clusters: ClusterTable,
+    /// What the routes were put together of.
+    compiled: Arc<Compiled>,
 }
 
 impl Table {
     /// Compiles the world as clients of `scope` see it. The order of objects has no influence.
     #[must_use]
     pub fn build(world: &World, scope: &Scope) -> Self {
-        let view = rules::View::new(world, scope);
-        let mut clusters = clusters::Clusters::new(&view);
-        let routes = Routes::build(&view, &mut clusters);
-        Self { routes: Arc::new(routes), clusters: clusters.finish() }
+        let view = View::new(world, scope);
+        Self::compile(&view, Clusters::new(&view))
     }
 
-    /// The same rules with the endpoints that these services have now. They must differ from what the table was built of in
-    /// their endpoints alone; those of services that the table does not know are no business of its scope.
+    /// The table of the same scope in a world that changed so since it was built. What does not depend on what changed is kept.
     #[must_use]
-    pub fn with_endpoints<'s>(&self, services: impl IntoIterator<Item = &'s Service>) -> Self {
+    pub fn following(&self, world: &World, scope: &Scope, change: &Change) -> Self {
+        let touched = &change.rules;
         let mut clusters = self.clusters.clone();
-        services.into_iter().for_each(|service| clusters.follow(service));
-        Self { routes: Arc::clone(&self.routes), clusters }
+        let services = change.endpoints.iter().flat_map(|host| world.services.of_host(host));
+        services.for_each(|service| clusters.follow(service));
+        if touched.is_empty() {
+            return Self { routes: Arc::clone(&self.routes), clusters, compiled: Arc::clone(&self.compiled) };
+        }
+        let view = View::new(world, scope);
+        if touched.is_everything() {
+            return Self::compile(&view, Clusters::new(&view));
+        }
+        let earlier = Earlier { compiled: &self.compiled, touched };
+        Self::compile(&view, Clusters::since(&view, clusters, Some(earlier)))
+    }
+
+    fn compile<'v>(view: &'v View<'_>, mut clusters: Clusters<'v, '_>) -> Self {
+        let routes = Routes::build(view, &mut clusters);
+        let (clusters, compiled) = clusters.finish();
+        Self { routes: Arc::new(routes), clusters, compiled: Arc::new(compiled) }
     }
 
     /// All clusters that some route names.

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use super::clusters::Clusters;
+use super::compiler::Clusters;
 use super::domains::{self, Domains};
 use super::filter_chains::{self, FilterChains};
 use super::rules::View;
@@ -66,8 +66,8 @@ impl Routes {
         for service in view.services() {
             for port in &service.ports {
                 let host = virtual_host::of_service(view, clusters, service, port);
-                let chains = (!port.protocol.is_http())
-                    .then(|| Arc::new(filter_chains::of_service(view, clusters, service, port)));
+                let chains =
+                    (!port.protocol.is_http()).then(|| filter_chains::of_service(view, clusters, service, port));
                 routes.listen(view, service, port, &Listener { protocol: port.protocol, host, chains });
             }
         }

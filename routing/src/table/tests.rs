@@ -1,5 +1,7 @@
 //! Host resolution, ownership, matching and policies, as tables of requests and where they go.
 
+mod kept;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,8 +10,9 @@ use proptest::prelude::*;
 use super::{Scope, Table};
 use crate::balance::Balance;
 use crate::decide::{Dialled, Outcome, Request, Towards, decide};
+use crate::inventory::Change;
 use crate::manifest;
-use crate::model::{Labels, World};
+use crate::model::{Hostname, Labels, World};
 use crate::validate::validate;
 
 /// Service `web` in `shop` (10.96.0.1, port 8080 HTTP), two pods v1 and two v2; `other` in `shop`; `web` in `pay`.
@@ -415,7 +418,8 @@ fn given_other_endpoints_then_a_table_that_follows_equals_one_that_is_built_anew
     assert_ne!(before, after);
     let changed = world(&after);
     let built = table(&after);
-    let followed = table(&before).with_endpoints(&changed.services);
+    let change = Change { endpoints: [Hostname::service("web", "shop")].into(), ..Change::default() };
+    let followed = table(&before).following(&changed, &Scope::new("shop".into(), Arc::default()), &change);
     let endpoints = |table: &Table| -> Vec<(String, Vec<String>)> {
         let addresses =
             |cluster: &super::Cluster| cluster.endpoints.iter().map(|one| one.address.to_string()).collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::action::{Action, Forward};
-use super::clusters::Clusters;
+use super::compiler::Clusters;
 use super::delegation::Placed;
 use super::effects::Effects;
 use super::http_routes;
@@ -106,14 +106,13 @@ pub(super) fn of_service(
     service: &Service,
     port: &ServicePort,
 ) -> Arc<VirtualHost> {
-    if let Some(host) = clusters.host(service, port.number) {
-        return host;
-    }
-    let attached = http_routes::of_service(view, clusters, service, port);
-    let owned = attached.or_else(|| of_owner(view, clusters, service, port.number));
-    let host = owned.unwrap_or_else(|| default_route(clusters, service, port));
-    let names = Some((service.host.clone(), port.number, port.protocol));
-    clusters.keep_host(service, port.number, VirtualHost { service: names, ..host })
+    clusters.host(service, port.number, |clusters| {
+        let attached = http_routes::of_service(view, clusters, service, port);
+        let owned = attached.or_else(|| of_owner(view, clusters, service, port.number));
+        let host = owned.unwrap_or_else(|| default_route(clusters, service, port));
+        let names = Some((service.host.clone(), port.number, port.protocol));
+        VirtualHost { service: names, ..host }
+    })
 }
 
 fn of_owner(view: &View<'_>, clusters: &mut Clusters<'_, '_>, service: &Service, port: u16) -> Option<VirtualHost> {

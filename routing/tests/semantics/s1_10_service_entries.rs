@@ -173,9 +173,9 @@ fn table_of_names(text: &str, names: &[(&str, &[&str])]) -> Table {
         inventory.resolved(name, &addresses);
     }
     let change = inventory.settle();
-    assert!(!change.rules && !change.clients, "a change of endpoints and of nothing else");
+    assert!(change.rules.is_empty() && !change.clients, "a change of endpoints and of nothing else");
     let world = inventory.world();
-    let followed = before.with_endpoints(change.endpoints.iter().flat_map(|host| world.services.of_host(host)));
+    let followed = before.following(world, &scope, &change);
     let anew = Table::build(world, &scope);
     for host in ["in.example.com", "api.example.com"] {
         assert_eq!(endpoints(&followed, host), endpoints(&anew, host));

@@ -1,3 +1,4 @@
+use meshlet_routing::inventory::Touched;
 use meshlet_routing::manifest;
 use meshlet_routing::model::Labels;
 use meshlet_routing::validate::validate;
@@ -54,7 +55,7 @@ fn given_a_service_that_takes_over_anothers_address_then_it_has_the_id_and_all_r
     let (mut published, mut destinations) = published(&world("a", "10.1.0.1"), now);
     let services = published.services();
     let next = world("b", "10.1.0.2");
-    published.advance(&next, &Change { rules: true, ..Change::default() });
+    published.advance(&next, &Change { rules: Touched::EVERYTHING, ..Change::default() });
     published.table(&next, &scope());
     published.follow(now);
     let routes = published.routes(&mut destinations, Vec::new(), now).expect("others");
