@@ -67,7 +67,12 @@ pub(super) struct Unseen {
 
 impl From<Trouble> for Unseen {
     fn from(trouble: Trouble) -> Self {
-        Self { forbidden: matches!(trouble.code(), 401 | 403), problem: trouble.to_string() }
+        let forbidden = matches!(trouble.code(), 401 | 403);
+        let problem = match trouble {
+            Trouble::Refused(status) => status.message,
+            other => other.to_string(),
+        };
+        Self { problem, forbidden }
     }
 }
 

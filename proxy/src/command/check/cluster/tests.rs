@@ -216,8 +216,11 @@ async fn given_nobody_has_installed_yet_then_it_is_told_whether_who_asks_may() {
     let create = "× admin may not create clusterroles.rbac.authorization.k8s.io: config/deploy/meshlet.yaml cannot be applied\n    let somebody";
     check(&server, true, false, &[create, "√ admin may grant what the daemon needs"]).await;
     server.fault("sidecars", Some(Fault::Forbidden));
-    let grant = "× admin may not list, watch sidecars.networking.istio.io, and so may not grant it to the daemon\n    hold it, or";
-    check(&server, true, false, &[create, grant]).await;
+    let grant =
+        "× admin may not grant what the daemon needs without holding it: 1 rights are missing\n    hold them, or";
+    check(&server, true, false, &[create, grant, "\n      list, watch sidecars.networking.istio.io\n"]).await;
+    server.delete(&node("a", "")).expect("the node's end");
+    check(&server, true, false, &["‼ the cluster has no Linux node"]).await;
 }
 
 #[test]

@@ -62,8 +62,11 @@ fn kinds(seen: &Seen<Vec<(String, Option<String>)>>) -> Vec<Check> {
     if kinds.iter().all(|(_, version)| version.is_none()) {
         let names = kinds.iter().map(|(resource, _)| resource.clone()).collect();
         return vec![
-            Check::fail("no kind of rule is served: there is nothing that could hold", define("networking.istio.io"))
-                .with(names),
+            Check::fail(
+                "no kind of rule is served: there is nothing that could hold",
+                "apply Istio's CustomResourceDefinitions (its chart base), Gateway API's, or both; the daemon waits for them",
+            )
+            .with(names),
         ];
     }
     let line = |(resource, version): &(String, Option<String>)| match version {
@@ -76,8 +79,9 @@ fn kinds(seen: &Seen<Vec<(String, Option<String>)>>) -> Vec<Check> {
 const DISCOVERY: &str = "grant who asks the ClusterRole system:discovery";
 
 fn define(resource: &str) -> String {
-    let whose = if resource.ends_with("istio.io") { "Istio's (its chart base)" } else { "Gateway API's" };
-    format!("if they are wanted, apply {whose} CustomResourceDefinitions; the daemon waits for them")
+    let of_istio = "Istio's CustomResourceDefinitions (its chart base)";
+    let which = if resource.ends_with("istio.io") { of_istio } else { "Gateway API's CustomResourceDefinitions" };
+    format!("if they are wanted, apply {which}; the daemon waits for them")
 }
 
 fn permissions(permissions: &Permissions, namespace: &str) -> Vec<Check> {
@@ -92,13 +96,13 @@ fn permissions(permissions: &Permissions, namespace: &str) -> Vec<Check> {
             return vec![unseen(&format!("the permissions of {account} were not looked at"), problem, &remedy)];
         }
     };
-    let refused: Vec<Check> = answers
-        .iter()
-        .filter(|(_, refused)| !refused.is_empty())
-        .map(|(right, refused)| self::refused(*purpose, account, right, refused, namespace))
-        .collect();
+    let refused: Vec<&(Right, Vec<&str>)> = answers.iter().filter(|(_, refused)| !refused.is_empty()).collect();
     if !refused.is_empty() {
-        return refused;
+        return match purpose {
+            Purpose::Run => refused.iter().map(|one| missing(account, one, namespace)).collect(),
+            Purpose::Install => refused.iter().map(|one| not_created(account, one, namespace)).collect(),
+            Purpose::Grant => vec![not_granted(account, &refused)],
+        };
     }
     let message = match purpose {
         Purpose::Run => format!("{account} may do all that the daemon does"),
@@ -109,33 +113,35 @@ fn permissions(permissions: &Permissions, namespace: &str) -> Vec<Check> {
     vec![Check::pass(message).with(details)]
 }
 
-fn refused(purpose: Purpose, account: &str, right: &Right, refused: &[&str], namespace: &str) -> Check {
-    let (verbs, title, without) = (refused.join(", "), right.title(), right.without);
+fn may_not(account: &str, (right, refused): &(Right, Vec<&str>), namespace: &str) -> String {
     let place = if right.role == "Role" { format!(" in namespace {namespace}") } else { String::new() };
-    let message = format!("{account} may not {verbs} {title}{place}");
-    match purpose {
-        Purpose::Run => {
-            let role = right.role;
-            let grant = format!(
-                "grant it: apply the {role} meshlet of config/deploy/meshlet.yaml, and bind it to that account"
-            );
-            if right.optional {
-                Check::warning(
-                    format!("{message}: {without}"),
-                    format!("{grant}; with statusWrites: false it is as it should be"),
-                )
-            } else {
-                Check::fail(format!("{message}: {without}"), grant)
-            }
-        }
-        Purpose::Install => {
-            Check::fail(format!("{message}: {without}"), "let somebody install who may, such as a cluster-admin")
-        }
-        Purpose::Grant => Check::fail(
-            format!("{message}, and so may not grant it to the daemon"),
-            "hold it, or the verbs escalate and bind on clusterroles.rbac.authorization.k8s.io",
-        ),
+    format!("{account} may not {} {}{place}: {}", refused.join(", "), right.title(), right.without)
+}
+
+fn missing(account: &str, one: &(Right, Vec<&str>), namespace: &str) -> Check {
+    let (message, Right { role, optional, .. }) = (may_not(account, one, namespace), one.0);
+    let grant =
+        format!("grant it: apply the {role} meshlet of config/deploy/meshlet.yaml, and bind it to that account");
+    if optional {
+        Check::warning(message, format!("{grant}; with statusWrites: false it is as it should be"))
+    } else {
+        Check::fail(message, grant)
     }
+}
+
+fn not_created(account: &str, one: &(Right, Vec<&str>), namespace: &str) -> Check {
+    Check::fail(may_not(account, one, namespace), "let somebody install who may, such as a cluster-admin")
+}
+
+fn not_granted(account: &str, refused: &[&(Right, Vec<&str>)]) -> Check {
+    let rights = refused.iter().map(|(right, verbs)| format!("{} {}", verbs.join(", "), right.title())).collect();
+    let message = format!(
+        "{account} may not grant what the daemon needs without holding it: {} rights are missing",
+        refused.len()
+    );
+    let remedy =
+        "hold them, or the verbs escalate and bind on clusterroles.rbac.authorization.k8s.io (-o wide names them)";
+    Check::fail(message, remedy).with(rights)
 }
 
 fn nodes(seen: &Seen<Vec<Node>>) -> Vec<Check> {
@@ -145,6 +151,9 @@ fn nodes(seen: &Seen<Vec<Node>>) -> Vec<Check> {
             return vec![unseen("the nodes' kernels were not looked at", problem, "let who asks list nodes")];
         }
     };
+    if nodes.is_empty() {
+        return vec![Check::warning("the cluster has no Linux node", "meshlet's daemons run on Linux nodes alone")];
+    }
     let old = |node: &Node| {
         let error = kernel::check_kernel(&node.kernel).err()?;
         let told = Check::of_error(&format!("{error:#}"));
