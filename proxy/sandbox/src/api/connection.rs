@@ -1,11 +1,12 @@
 //! One connection of a client: requests in, answers out.
 
+use std::borrow::Cow;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Shared;
 use super::answer::{Answer, View};
@@ -87,7 +88,7 @@ fn objects(shared: &Shared, of: &Objects, asked: &Asked<'_>, to: &mut impl Write
         return send(to, &not_found());
     }
     let watching = asked.method == "GET" && asked.query.says("watch");
-    let mut closes = None;
+    let (mut closes, mut body) = (None, Cow::Borrowed(asked.body));
     match fault {
         Some(Fault::Forbidden) => return send(to, &forbidden(of, asked.method, watching)),
         Some(Fault::ReadOnly) if asked.method != "GET" => return send(to, &forbidden(of, asked.method, false)),
@@ -98,6 +99,7 @@ fn objects(shared: &Shared, of: &Objects, asked: &Asked<'_>, to: &mut impl Write
         Some(Fault::Endless) => return endless(to),
         Some(Fault::Slow(pause)) => pause_unless_down(shared, pause),
         Some(Fault::Closes(after)) => closes = Some(after),
+        Some(Fault::Prunes(member)) => body = Cow::Owned(pruned(asked.body, member)),
         Some(Fault::ReadOnly) | None => {}
     }
     if watching {
@@ -111,8 +113,26 @@ fn objects(shared: &Shared, of: &Objects, asked: &Asked<'_>, to: &mut impl Write
         watch(shared, of, asked.query, &view, closes, to)?;
         return to.flush();
     }
-    let answer = answer(shared, of, asked);
+    let answer = answer(shared, of, &Asked { body: &body, ..*asked });
     send(to, &answer)
+}
+
+/// JSON without a member, wherever it is.
+fn pruned(body: &[u8], member: &str) -> Vec<u8> {
+    fn prune(value: &mut Value, member: &str) {
+        match value {
+            Value::Object(members) => {
+                members.remove(member);
+                members.values_mut().for_each(|value| prune(value, member));
+            }
+            Value::Array(entries) => entries.iter_mut().for_each(|entry| prune(entry, member)),
+            _ => {}
+        }
+    }
+    // What is no JSON is refused as such.
+    let Ok(mut value) = serde_json::from_slice(body) else { return body.to_vec() };
+    prune(&mut value, member);
+    value.to_string().into_bytes()
 }
 
 fn answer(shared: &Shared, of: &Objects, asked: &Asked<'_>) -> Answer {
@@ -131,7 +151,9 @@ fn answer(shared: &Shared, of: &Objects, asked: &Asked<'_>) -> Answer {
             None => Answer::failure(404, "NotFound", &format!("{} {:?} not found", of.resource.plural, key.name)),
         },
         (method, _) => {
+            state.outrun(of);
             let answer = write(&mut state.store, method, asked.content_type, of, asked.body);
+            state.conflicts += usize::from(answer.status == 409);
             drop(state);
             shared.notify();
             answer

@@ -19,4 +19,6 @@ pub enum Fault {
     Closes(Duration),
     /// The answer begins after so long.
     Slow(Duration),
+    /// Fields of this name are dropped from what is written, as those are that a CRD's schema does not know.
+    Prunes(&'static str),
 }

@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 pub use faults::Fault;
 
 use discovery::Served;
+use request::Objects;
 use resources::Resource;
 use store::{Key, Store};
 
@@ -47,6 +48,10 @@ struct State {
     served: Served,
     faults: HashMap<&'static str, Fault>,
     requests: Vec<String>,
+    /// What somebody writes just before the next write of a client to the same object.
+    rivals: Vec<(Key, Value)>,
+    /// Writes that were refused because somebody else had written.
+    conflicts: usize,
     /// Open connections by a number of their own.
     connections: BTreeMap<u64, TcpStream>,
     accepted: u64,
@@ -65,12 +70,26 @@ impl Default for State {
             served: Served::default(),
             faults: HashMap::new(),
             requests: Vec::new(),
+            rivals: Vec::new(),
+            conflicts: 0,
             connections: BTreeMap::new(),
             accepted: 0,
             down: false,
             streaming: true,
             expired_lists: false,
             bookmark_every: Duration::from_secs(60),
+        }
+    }
+}
+
+impl State {
+    /// Lets somebody be faster than the write to these objects that comes now.
+    fn outrun(&mut self, of: &Objects) {
+        let Some(key) = of.key() else { return };
+        if let Some(place) = self.rivals.iter().position(|(rival, _)| *rival == key) {
+            let (key, object) = self.rivals.remove(place);
+            // Without an expected version nothing is refused.
+            drop(self.store.put(key, object, None));
         }
     }
 }
@@ -160,6 +179,23 @@ impl ApiServer {
         let (_, key) = identify(&object)?;
         let written = self.shared.lock().store.put(key, object, None);
         written.map(drop).map_err(|refused| anyhow::anyhow!("not written: {refused:?}"))
+    }
+
+    /// Writes an object just before a client writes to it the next time, which then comes too late if it names the version that
+    /// it has read. Asked for several times, it is done before as many writes.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn outrun(&self, object: Value) -> anyhow::Result<()> {
+        let (_, key) = identify(&object)?;
+        self.shared.lock().rivals.push((key, object));
+        Ok(())
+    }
+
+    /// How many writes were answered 409.
+    #[must_use]
+    pub fn conflicts(&self) -> usize {
+        self.shared.lock().conflicts
     }
 
     /// Deletes an object, given by its `apiVersion`, `kind` and name.

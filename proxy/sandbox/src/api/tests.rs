@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::ApiServer;
+use super::{ApiServer, Fault};
 use crate::http;
 
 fn send(server: &ApiServer, method: &str, path: &str, content_type: &str, body: &str) -> (u16, Value) {
@@ -143,4 +143,35 @@ fn given_a_watch_from_a_version_then_what_came_after_is_told_and_what_is_forgott
     assert_eq!(told(2), ["DELETED"]);
     server.compact();
     assert_eq!(told(2), ["ERROR"]);
+}
+
+#[test]
+fn given_somebody_who_is_faster_then_a_write_at_the_version_that_was_read_is_a_conflict_and_loses_nothing() {
+    let server = ApiServer::start().expect("a server");
+    server.apply(rule("r")).expect("a rule");
+    let read = get(&server, &format!("{RULES}/r")).1["metadata"]["resourceVersion"].clone();
+    let mut rival = rule("r");
+    rival["status"] = json!({"conditions": [{"type": "Reconciled"}]});
+    server.outrun(rival).expect("a rival");
+    let ours = |version: &Value| json!({"metadata": {"resourceVersion": version}, "status": {"conditions": [{"type": "Ours"}]}});
+    let status = format!("{RULES}/r/status");
+    let (answered, conflict) = send(&server, "PATCH", &status, MERGE, &ours(&read).to_string());
+    assert_eq!((answered, &conflict["reason"], server.conflicts()), (409, &json!("Conflict"), 1));
+    let now = get(&server, &format!("{RULES}/r")).1;
+    assert_eq!(now["status"]["conditions"][0]["type"], "Reconciled");
+    // Once: the next one is not outrun.
+    let version = &now["metadata"]["resourceVersion"];
+    let (answered, patched) = send(&server, "PATCH", &status, MERGE, &ours(version).to_string());
+    assert_eq!((answered, &patched["status"]["conditions"][0]["type"]), (200, &json!("Ours")));
+    assert_eq!(server.conflicts(), 1);
+}
+
+#[test]
+fn given_a_field_that_is_pruned_then_what_is_written_comes_back_without_it() {
+    let server = ApiServer::start().expect("a server");
+    server.apply(rule("r")).expect("a rule");
+    server.fault("virtualservices", Some(Fault::Prunes("observedGeneration")));
+    let patch = json!({"status": {"conditions": [{"type": "Ours", "observedGeneration": 1}]}});
+    let (_, patched) = send(&server, "PATCH", &format!("{RULES}/r/status"), MERGE, &patch.to_string());
+    assert_eq!(patched["status"]["conditions"], json!([{"type": "Ours"}]));
 }
