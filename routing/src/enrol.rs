@@ -21,6 +21,10 @@ const fn native(reason: &'static str) -> Verdict {
     Verdict { captured: false, reason }
 }
 
+const COMPLETED: &str = "Completed";
+const REDIRECT_ENABLED: &str = "RedirectEnabled";
+const DATAPLANE_MODE: &str = "DataplaneMode";
+
 /// Namespaces that Istio's webhook never injects into (istio/istio@86c9f01 pkg/kube/inject/inject.go, IgnoredNamespaces).
 const SYSTEM: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "local-path-storage"];
 
@@ -28,16 +32,30 @@ const SYSTEM: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "loc
 /// there, our own mark, `dataplane-mode`, the injection label, the namespace's. Unmarked is native.
 #[must_use]
 pub fn enrol(pod: &Pod, namespace: Option<&Namespace>) -> Verdict {
+    impossible(pod).or_else(|| already_proxied(pod)).or_else(|| marked(pod, namespace)).unwrap_or(native("NotMarked"))
+}
+
+/// Why a pod is native although its marks ask for capture; `None` where nobody expects otherwise. Istio's own marks ask for
+/// whatever proxy is there.
+#[must_use]
+pub fn refusal(pod: &Pod, namespace: Option<&Namespace>) -> Option<&'static str> {
+    let mark = marked(pod, namespace).filter(|verdict| verdict.captured)?;
+    if let Some(verdict) = impossible(pod) {
+        return (verdict.reason != COMPLETED).then_some(verdict.reason);
+    }
+    let ours = matches!(mark.reason, REDIRECT_ENABLED | DATAPLANE_MODE);
+    already_proxied(pod).filter(|_| ours).map(|verdict| verdict.reason)
+}
+
+/// What the marks say, were nothing in their way.
+fn marked(pod: &Pod, namespace: Option<&Namespace>) -> Option<Verdict> {
     let none = Labels::new();
     let namespace_labels = namespace.map_or(&none, |namespace| &namespace.labels);
     let namespace_annotations = namespace.map_or(&none, |namespace| &namespace.annotations);
-    impossible(pod)
-        .or_else(|| already_proxied(pod))
-        .or_else(|| own_mark(&pod.labels, &pod.annotations))
+    own_mark(&pod.labels, &pod.annotations)
         .or_else(|| own_mark(namespace_labels, namespace_annotations))
         .or_else(|| dataplane_mode(&pod.labels).or_else(|| dataplane_mode(namespace_labels)))
         .or_else(|| injection(pod, namespace_labels))
-        .unwrap_or(native("NotMarked"))
 }
 
 fn impossible(pod: &Pod) -> Option<Verdict> {
@@ -45,7 +63,7 @@ fn impossible(pod: &Pod) -> Option<Verdict> {
         return Some(native("HostNetwork"));
     }
     if pod.completed {
-        return Some(native("Completed"));
+        return Some(native(COMPLETED));
     }
     SYSTEM.contains(&&*pod.namespace).then_some(native("SystemNamespace"))
 }
@@ -63,7 +81,7 @@ fn already_proxied(pod: &Pod) -> Option<Verdict> {
 fn own_mark(labels: &Labels, annotations: &BTreeMap<Box<str>, Box<str>>) -> Option<Verdict> {
     let written = annotations.get("meshlet.dev/redirect").or_else(|| labels.get("meshlet.dev/redirect"))?;
     match &**written {
-        "enabled" => Some(captured("RedirectEnabled")),
+        "enabled" => Some(captured(REDIRECT_ENABLED)),
         "disabled" => Some(native("RedirectDisabled")),
         _ => None,
     }
@@ -71,7 +89,7 @@ fn own_mark(labels: &Labels, annotations: &BTreeMap<Box<str>, Box<str>>) -> Opti
 
 fn dataplane_mode(labels: &Labels) -> Option<Verdict> {
     match &**labels.get("istio.io/dataplane-mode")? {
-        "meshlet" => Some(captured("DataplaneMode")),
+        "meshlet" => Some(captured(DATAPLANE_MODE)),
         "none" => Some(native("DataplaneModeNone")),
         "ambient" => Some(native("Ambient")),
         _ => None,
@@ -113,13 +131,8 @@ mod tests {
         pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
     }
 
-    fn check(
-        pod_labels: &[(&str, &str)],
-        annotations: &[(&str, &str)],
-        namespace: &[(&str, &str)],
-        expected: (bool, &str),
-    ) {
-        let pod = Pod {
+    fn pod(pod_labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Pod {
+        Pod {
             namespace: "shop".into(),
             name: "client".into(),
             uid: None,
@@ -135,10 +148,23 @@ mod tests {
             host_network: false,
             completed: false,
             ready: true,
-        };
-        let namespace = Namespace { name: "shop".into(), labels: marks(namespace), annotations: Labels::new() };
+        }
+    }
+
+    fn namespace(marked: &[(&str, &str)]) -> Namespace {
+        Namespace { name: "shop".into(), labels: marks(marked), annotations: Labels::new() }
+    }
+
+    fn check(
+        pod_labels: &[(&str, &str)],
+        annotations: &[(&str, &str)],
+        namespace: &[(&str, &str)],
+        expected: (bool, &str),
+    ) {
+        let (pod, namespace) = (pod(pod_labels, annotations), self::namespace(namespace));
         let verdict = enrol(&pod, Some(&namespace));
         assert_eq!((verdict.captured, verdict.reason), expected, "{pod_labels:?} {annotations:?} {namespace:?}");
+        assert!(!verdict.captured || refusal(&pod, Some(&namespace)).is_none(), "{pod_labels:?} {annotations:?}");
         for hosted in [Pod { host_network: true, ..pod.clone() }, Pod { completed: true, ..pod.clone() }] {
             assert!(!enrol(&hosted, Some(&namespace)).captured, "host network and completed pods never are");
         }
@@ -166,5 +192,28 @@ mod tests {
         check(&[(inject, "true")], &[("ambient.istio.io/redirection", "enabled")], &[], (false, "Ambient"));
         check(&[("gateway.istio.io/managed", "x"), (inject, "true")], &[], &[], (false, "Gateway"));
         check(&[("istio.io/rev", "canary")], &[], &[], (false, "OtherRevision"));
+    }
+    #[test]
+    fn given_a_mark_that_cannot_be_followed_then_there_is_a_refusal_and_none_where_nobody_asked() {
+        let (inject, own, mode) = ("sidecar.istio.io/inject", "meshlet.dev/redirect", "istio.io/dataplane-mode");
+        let sidecar = ("sidecar.istio.io/status", "{}");
+        let hosted = |pod: Pod| Pod { host_network: true, ..pod };
+        let system = |pod: Pod| Pod { namespace: "kube-system".into(), ..pod };
+        let completed = |pod: Pod| Pod { completed: true, ..pod };
+        for (pod, marked, expected) in [
+            (hosted(pod(&[], &[])), &[][..], None),
+            (hosted(pod(&[], &[])), &[("istio-injection", "enabled")], Some("HostNetwork")),
+            (hosted(pod(&[(own, "disabled")], &[])), &[("istio-injection", "enabled")], None),
+            (system(pod(&[(inject, "true")], &[])), &[], Some("SystemNamespace")),
+            (completed(pod(&[(mode, "meshlet")], &[])), &[], None),
+            (pod(&[(mode, "meshlet")], &[sidecar]), &[], Some("Sidecar")),
+            (pod(&[(own, "enabled")], &[("ambient.istio.io/redirection", "enabled")]), &[], Some("Ambient")),
+            // Istio's mark is why the sidecar is there.
+            (pod(&[(inject, "true")], &[sidecar]), &[("istio-injection", "enabled")], None),
+            (pod(&[], &[]), &[(mode, "meshlet")], None),
+            (pod(&[], &[]), &[], None),
+        ] {
+            assert_eq!(refusal(&pod, Some(&namespace(marked))), expected, "{pod:?} {marked:?}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::table::{Lens, Target};
 
 /// What is wrong with a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Cause {
+pub(super) enum Cause {
     Service,
     Port,
 }
@@ -23,11 +23,11 @@ enum Cause {
 pub(super) struct Backends(BTreeMap<(usize, String, Cause), BTreeSet<Arc<str>>>);
 
 /// A backend with its path.
-struct Written<'w> {
+pub(super) struct Written<'w> {
     /// `spec.rules[0].backendRefs[1]`.
-    path: String,
-    mirror: bool,
-    destination: &'w Destination,
+    pub(super) path: String,
+    pub(super) mirror: bool,
+    pub(super) destination: &'w Destination,
 }
 
 impl Backends {
@@ -39,7 +39,7 @@ impl Backends {
         if met.is_empty() || !route.parents.iter().any(|parent| lens.service(&parent.host).is_some()) {
             return;
         }
-        for written in written(input, route) {
+        for written in services(input, route) {
             let host = &written.destination.host;
             let port = written.destination.port.unwrap_or_default();
             let cause = match lens.target(host, port, None) {
@@ -56,37 +56,54 @@ impl Backends {
         let input = sight.input();
         for ((place, path, cause), namespaces) in &self.0 {
             let route = &input.world.http_routes[*place];
-            let backends = written(input, route);
+            let backends = services(input, route);
             let Some(backend) = backends.iter().find(|written| written.path == *path) else { continue };
             let all = sight.namespaces().iter().filter(|client| meets(route, client)).count();
             let who =
                 if namespaces.len() == all { String::new() } else { format!(" for clients in {}", list(namespaces)) };
-            let (level, effect) = match backend.mirror {
-                true => (Level::Warning, "no copies are sent"),
-                false => (Level::Error, "its share of requests is answered 500"),
-            };
-            let host = &backend.destination.host;
-            let (path, problem, remedy) = match (cause, input.service(host)) {
-                (Cause::Service, Some(_)) => (
-                    format!("{path}.name"),
-                    format!("{host} is not known{who}"),
-                    "correct its networking.istio.io/exportTo",
-                ),
-                (Cause::Service, None) => (
-                    format!("{path}.name"),
-                    format!("there is no service {host}"),
-                    "correct the name, or add the service",
-                ),
-                (Cause::Port, service) => {
-                    let numbers = list(service.iter().flat_map(|service| &service.ports).map(|port| port.number));
-                    let wanted = backend.destination.port.unwrap_or_default();
-                    let problem = format!("{host} has no port {wanted}{who}, it has {numbers}");
-                    (format!("{path}.port"), problem, "name a port of the Service, not the pods' own")
-                }
-            };
-            let place = input.place(&route.object, &path);
-            findings.add_as(&code::UNKNOWN_REFERENCE, level, place, problem, format!("{remedy}: {effect}"));
+            let level = if backend.mirror { Level::Warning } else { Level::Error };
+            let Said { path, problem, remedy } = backend.said(input, *cause, &who);
+            findings.add_as(&code::UNKNOWN_REFERENCE, level, input.place(&route.object, &path), problem, remedy);
         }
+    }
+}
+
+/// What there is to say about a backend.
+pub(super) struct Said {
+    pub(super) path: String,
+    pub(super) problem: String,
+    pub(super) remedy: String,
+}
+
+impl Written<'_> {
+    /// What is wrong with it, whoever asks.
+    pub(super) fn cause(&self, input: &Input<'_>) -> Option<Cause> {
+        let Some(service) = input.service(&self.destination.host) else { return Some(Cause::Service) };
+        let wanted = self.destination.port.unwrap_or_default();
+        (!service.ports.iter().any(|port| port.number == wanted)).then_some(Cause::Port)
+    }
+
+    /// The same as a sentence; `who` is that for which clients.
+    pub(super) fn said(&self, input: &Input<'_>, cause: Cause, who: &str) -> Said {
+        let effect = if self.mirror { "no copies are sent" } else { "its share of requests is answered 500" };
+        let (path, host) = (&self.path, &self.destination.host);
+        let (path, problem, remedy) = match (cause, input.service(host)) {
+            (Cause::Service, Some(_)) => (
+                format!("{path}.name"),
+                format!("{host} is not known{who}"),
+                "correct its networking.istio.io/exportTo",
+            ),
+            (Cause::Service, None) => {
+                (format!("{path}.name"), format!("there is no service {host}"), "correct the name, or add the service")
+            }
+            (Cause::Port, service) => {
+                let numbers = list(service.iter().flat_map(|service| &service.ports).map(|port| port.number));
+                let wanted = self.destination.port.unwrap_or_default();
+                let problem = format!("{host} has no port {wanted}{who}, it has {numbers}");
+                (format!("{path}.port"), problem, "name a port of the Service, not the pods' own")
+            }
+        };
+        Said { path, problem, remedy: format!("{remedy}: {effect}") }
     }
 }
 
@@ -97,27 +114,44 @@ fn meets(route: &HttpRoute, client: &str) -> bool {
 }
 
 /// Backends that get something, and mirrors. Validation has its say on those that are no Services.
-fn written<'w>(input: &Input<'_>, route: &'w HttpRoute) -> Vec<Written<'w>> {
+fn services<'w>(input: &Input<'_>, route: &'w HttpRoute) -> Vec<Written<'w>> {
+    let mut found = written(input, route);
+    found.retain(|written| !written.destination.host.as_str().contains('/'));
+    found
+}
+
+/// The same with those that are no Services.
+pub(super) fn written<'w>(input: &Input<'_>, route: &'w HttpRoute) -> Vec<Written<'w>> {
     let rules = input.manifest(&route.object).and_then(|manifest| manifest.body.get("spec")?.get("rules"));
     let mut found = Vec::new();
     for (index, rule) in route.rules.iter().enumerate() {
         let as_written = rules.and_then(|rules| rules.get(index));
         let array = |key: &str| as_written.and_then(|rule| rule.get(key)).and_then(Value::as_array);
-        let weight = |backend: &Value| backend.get("weight").and_then(Value::as_u64).unwrap_or(1);
-        let backends = array("backendRefs").into_iter().flatten().enumerate();
-        let kept = backends.filter(|(_, backend)| weight(backend) > 0).map(|(number, _)| number);
-        let destinations = HttpRule::split(rule).into_iter().flat_map(Split::destinations);
-        for (number, (_, destination)) in kept.zip(destinations) {
+        let places = |key: &str, counts: fn(&Value) -> bool| -> Vec<usize> {
+            let entries = array(key).into_iter().flatten().enumerate();
+            entries.filter(|(_, entry)| counts(entry)).map(|(number, _)| number).collect()
+        };
+        let backends: Vec<&Destination> = HttpRule::split(rule)
+            .into_iter()
+            .flat_map(Split::destinations)
+            .map(|(_, destination)| destination)
+            .collect();
+        let (kept, mirrors) = match rules {
+            Some(_) => (
+                places("backendRefs", |backend| backend.get("weight").and_then(Value::as_u64).unwrap_or(1) > 0),
+                places("filters", |filter| filter.get("type").and_then(Value::as_str) == Some("RequestMirror")),
+            ),
+            // Nearly always the same: backends of weight 0 are seldom written before others, and other filters before mirrors.
+            None => ((0..backends.len()).collect(), (0..rule.mirrors.len()).collect()),
+        };
+        for (number, destination) in kept.into_iter().zip(backends) {
             let path = format!("spec.rules[{index}].backendRefs[{number}]");
             found.push(Written { path, mirror: false, destination });
         }
-        let is_mirror = |filter: &Value| filter.get("type").and_then(Value::as_str) == Some("RequestMirror");
-        let mirrors = array("filters").into_iter().flatten().enumerate().filter(|(_, filter)| is_mirror(filter));
-        for ((number, _), mirror) in mirrors.zip(&rule.mirrors) {
+        for (number, mirror) in mirrors.into_iter().zip(&rule.mirrors) {
             let path = format!("spec.rules[{index}].filters[{number}].requestMirror.backendRef");
             found.push(Written { path, mirror: true, destination: &mirror.destination });
         }
     }
-    found.retain(|written| !written.destination.host.as_str().contains('/'));
     found
 }

@@ -1,6 +1,8 @@
 //! What there is to say on the objects of a world that is in force: conditions in the sense of Kubernetes, with stable words for
 //! types and reasons. The findings behind them are those of [`super::analyze`].
 
+mod http_routes;
+
 use std::collections::HashMap;
 
 use super::input::Input;
@@ -11,6 +13,8 @@ use super::{
 use crate::fault::{Fault, Severity};
 use crate::model::{DestinationRule, HostPattern, ObjectRef, VirtualService, World};
 
+pub use http_routes::not_accepted;
+
 /// Whether clients in the mesh follow a VirtualService.
 pub const APPLIES_TO_MESH: &str = "meshlet.dev/AppliesToMesh";
 /// Whether whatever a VirtualService sends somewhere gets there.
@@ -20,12 +24,17 @@ pub const EFFECTIVE: &str = "meshlet.dev/Effective";
 /// Whether all that an object says has its effect.
 pub const FULLY_SUPPORTED: &str = "meshlet.dev/FullySupported";
 
+/// The reason of an object none of whose fields has an effect.
+const REFUSED: &str = "Refused";
+
 /// One condition of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     /// Of which object.
     pub object: ObjectRef,
-    /// `meshlet.dev/ResolvedRefs`.
+    /// Of an HTTPRoute: with respect to which of `spec.parentRefs` alone.
+    pub parent: Option<usize>,
+    /// `meshlet.dev/ResolvedRefs`; an HTTPRoute's are those of the Gateway API.
     pub kind: &'static str,
     /// Its status.
     pub holds: bool,
@@ -61,6 +70,9 @@ pub fn conditions(world: &World) -> Vec<Condition> {
     for rule in &world.destination_rules {
         conditions.push(effective(&sight, rule, &found, shadowed.contains(&&rule.object)));
     }
+    for route in &world.http_routes {
+        http_routes::state(&input, route, &found, &mut conditions);
+    }
     conditions
 }
 
@@ -79,7 +91,7 @@ pub fn fully_supported(object: &ObjectRef, faults: &[Fault]) -> Condition {
             "The object is refused, and what was in force before stays in force. {}",
             sentences(refused.iter().map(text))
         );
-        return Condition::fails(object, FULLY_SUPPORTED, "Refused", message);
+        return Condition::fails(object, FULLY_SUPPORTED, REFUSED, message);
     }
     let without_effect = [code::NOT_HONOURED.id, code::UNKNOWN_FIELD.id];
     let unsupported = |fault: &&Fault| without_effect.contains(&fields::code_of(fault).id);
@@ -92,11 +104,13 @@ pub fn fully_supported(object: &ObjectRef, faults: &[Fault]) -> Condition {
 
 impl Condition {
     fn holds(object: &ObjectRef, kind: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { object: object.clone(), kind, holds: true, reason, message: message.into(), warns: false }
+        let (object, message) = (object.clone(), message.into());
+        Self { object, parent: None, kind, holds: true, reason, message, warns: false }
     }
 
     fn fails(object: &ObjectRef, kind: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { object: object.clone(), kind, holds: false, reason, message: message.into(), warns: true }
+        let (object, message) = (object.clone(), message.into());
+        Self { object, parent: None, kind, holds: false, reason, message, warns: true }
     }
 }
 

@@ -31,7 +31,7 @@ use crate::model::{MeshConfig, ObjectRef};
 
 pub use code::{CODES, Code, markdown};
 pub use conditions::{
-    APPLIES_TO_MESH, Condition, EFFECTIVE, FULLY_SUPPORTED, RESOLVED_REFS, conditions, fully_supported,
+    APPLIES_TO_MESH, Condition, EFFECTIVE, FULLY_SUPPORTED, RESOLVED_REFS, conditions, fully_supported, not_accepted,
 };
 pub use suppress::Suppression;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Creation, Hostname, HttpRule, ObjectRef};
+use super::{Creation, Hostname, HttpRule, ObjectRef, ServicePort};
 
 /// Routes for the Services that it names as parents.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct HttpRoute {
 /// One `parentRef` to a Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceParent {
+    /// Its place in `spec.parentRefs`.
+    pub place: usize,
     /// The service's full name.
     pub host: Hostname,
     /// Its namespace: routes that live there are for everybody, others for clients of their own namespace.
@@ -28,4 +30,13 @@ pub struct ServiceParent {
     pub port: Option<u16>,
     /// Only the port of this name.
     pub section: Option<Box<str>>,
+}
+
+impl ServiceParent {
+    /// Whether a port of the service is meant.
+    #[must_use]
+    pub fn names(&self, port: &ServicePort) -> bool {
+        self.port.is_none_or(|number| number == port.number)
+            && self.section.as_deref().is_none_or(|section| section == &*port.name)
+    }
 }

@@ -55,7 +55,7 @@ impl<'w> Attached<'w> {
         let mut judged: Vec<(&HttpRoute, Option<Unattached>)> = Vec::new();
         for (route, parent) in self.0.get(&service.host).map(Vec::as_slice).unwrap_or_default() {
             let own = &*route.object.namespace;
-            let verdict = if !names(parent, port) {
+            let verdict = if !parent.names(port) {
                 Some(Unattached::OtherPort)
             } else if own != namespace && *own != *parent.namespace {
                 Some(Unattached::OtherNamespace)
@@ -79,11 +79,6 @@ impl<'w> Attached<'w> {
         }
         judged
     }
-}
-
-fn names(parent: &ServiceParent, port: &ServicePort) -> bool {
-    parent.port.is_none_or(|number| number == port.number)
-        && parent.section.as_deref().is_none_or(|section| section == &*port.name)
 }
 
 /// The routes of a service's port by its HTTPRoutes; `None` when it has none that a client meets.

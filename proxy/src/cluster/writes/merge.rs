@@ -64,7 +64,8 @@ mod tests {
     fn condition(kind: &'static str, holds: bool, message: &str) -> Arc<Condition> {
         let object = ObjectRef { kind: Kind::VirtualService, namespace: "shop".into(), name: "a".into() };
         let reason = if holds { "AllResolved" } else { "HostNotFound" };
-        Arc::new(Condition { object, kind, holds, reason, message: message.to_owned(), warns: !holds })
+        let message = message.to_owned();
+        Arc::new(Condition { object, parent: None, kind, holds, reason, message, warns: !holds })
     }
 
     fn as_written(holds: bool, message: &str, generation: i64, since: &str) -> Value {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::analyze::{Condition, conditions, fully_supported};
+use crate::analyze::{Condition, conditions, fully_supported, not_accepted};
 use crate::manifest::parse;
 use crate::model::{Kind, World};
 use crate::validate::validate;
@@ -141,4 +141,69 @@ fn given_the_world_of_texts_then_its_conditions_fail_where_analyze_finds_errors(
     let errors: BTreeSet<String> =
         errors.filter_map(|line| Some(line.split_once(": ")?.0.split_once("MSH0101 ")?.1.to_owned())).collect();
     assert_eq!((failing.len(), failing), (1, errors));
+}
+
+#[test]
+fn given_http_routes_then_each_service_says_whether_it_accepts_and_the_route_whether_backends_are_there() {
+    let tcp = "\n---\n{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop}, spec: {clusterIP: 10.96.0.8, ports: [{name: tcp, port: 5432}]}}\n";
+    let to_web = "{backendRefs: [{name: web, port: 8080}]}";
+    let resolved = "r ResolvedRefs true ResolvedRefs";
+    let unresolved = |reason: &str| format!("r ResolvedRefs false {reason}");
+    let check_route = |namespace: &str, parents: &str, rule: &str, expected: &[&str]| {
+        let parents = parents.replace("Service,", "Service, group: '',");
+        let route = object("HTTPRoute", "r", namespace, &format!("{{parentRefs: [{parents}], rules: [{rule}]}}"));
+        check_stated(&format!("{tcp}{route}"), Kind::HttpRoute, expected);
+    };
+    for (parents, expected) in [
+        ("{kind: Service, name: web}", &["r Accepted true Accepted", resolved][..]),
+        ("{kind: Service, name: web, port: 8080}", &["r Accepted true Accepted", resolved]),
+        ("{kind: Service, name: web, sectionName: http}", &["r Accepted true Accepted", resolved]),
+        ("{kind: Service, name: wep}", &["r Accepted false NoMatchingParent", resolved]),
+        ("{kind: Service, name: web, port: 80}", &["r Accepted false NoMatchingParent", resolved]),
+        ("{kind: Service, name: web, sectionName: https}", &["r Accepted false NoMatchingParent", resolved]),
+        ("{kind: Service, name: db}", &["r Accepted false NoMatchingParent", resolved]),
+        ("{name: edge}", &[]),
+        (
+            "{name: edge}, {kind: Service, name: web}, {kind: Service, name: wep}",
+            &["r Accepted true Accepted", "r Accepted false NoMatchingParent", resolved],
+        ),
+    ] {
+        check_route("shop", parents, to_web, expected);
+    }
+    let mirror = |name: &str| {
+        let to = format!("{{backendRef: {{name: {name}, port: 8080}}}}");
+        format!("{{filters: [{{type: RequestMirror, requestMirror: {to}}}], backendRefs: [{{name: web, port: 8080}}]}}")
+    };
+    for (rule, expected) in [
+        ("{backendRefs: [{name: wep, port: 8080}]}".to_owned(), unresolved("BackendNotFound")),
+        ("{backendRefs: [{name: web, port: 80}]}".to_owned(), unresolved("BackendNotFound")),
+        ("{backendRefs: [{name: web, port: 8080}, {kind: Bucket, name: b}]}".to_owned(), unresolved("InvalidKind")),
+        (mirror("wep"), unresolved("BackendNotFound")),
+        (mirror("web"), resolved.to_owned()),
+    ] {
+        check_route("shop", "{kind: Service, name: web}", &rule, &["r Accepted true Accepted", &expected]);
+    }
+    // A consumer's, where nobody is captured.
+    let there = "{kind: Service, name: web, namespace: shop}";
+    check_route("tools", there, to_web, &["r Accepted true Accepted", "r ResolvedRefs false BackendNotFound"]);
+}
+
+#[test]
+fn given_a_route_of_several_parents_then_what_a_service_says_has_its_place() {
+    let parents = "{name: edge}, {kind: Service, group: '', name: web}";
+    let route = object("HTTPRoute", "r", "shop", &format!("{{parentRefs: [{parents}], rules: [{{}}]}}"));
+    let places: Vec<_> = stated(&route, Kind::HttpRoute).iter().map(|found| (found.kind, found.parent)).collect();
+    assert_eq!(places, [("Accepted", Some(1)), ("ResolvedRefs", None)]);
+}
+
+#[test]
+fn given_a_route_that_is_refused_then_it_is_not_accepted() {
+    let route = object("HTTPRoute", "r", "shop", "{parentRefs: [{kind: Service, group: '', name: web}], rules: 5}");
+    let manifests = parse("f.yaml", &route).manifests;
+    let manifest = manifests.first().expect("an object");
+    let support = fully_supported(&manifest.object, &validate(manifest).faults);
+    let accepted = not_accepted(&support).expect("it is refused");
+    assert_eq!((accepted.kind, accepted.holds, accepted.reason), ("Accepted", false, "UnsupportedValue"));
+    assert!(support.warns && !accepted.warns && accepted.message.contains("spec.rules"), "{accepted:?}");
+    assert_eq!(not_accepted(&fully_supported(&manifest.object, &[])), None);
 }

@@ -19,8 +19,9 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<HttpRoute>
         fields.report().error("spec", "is missing", "add parentRefs and rules");
         return None;
     };
-    let parents: Vec<ServiceParent> =
-        spec.objects("parentRefs").iter().filter_map(|parent| service(parent, object)).collect();
+    let parents = spec.objects("parentRefs");
+    let parents = parents.iter().enumerate().filter_map(|(place, parent)| service(place, parent, object));
+    let parents: Vec<ServiceParent> = parents.collect();
     if !spec.has("parentRefs") {
         let problem = "is missing: the route is attached to nothing and has no effect";
         spec.report().warn(&spec.path("parentRefs"), problem, "name a Service");
@@ -36,7 +37,7 @@ pub(super) fn read(object: &ObjectRef, fields: &Fields<'_>) -> Option<HttpRoute>
 }
 
 /// A parent that is a Service. By default it is a Gateway, which mesh clients never meet.
-fn service(parent: &Fields<'_>, object: &ObjectRef) -> Option<ServiceParent> {
+fn service(place: usize, parent: &Fields<'_>, object: &ObjectRef) -> Option<ServiceParent> {
     let group = parent.text("group").unwrap_or("gateway.networking.k8s.io");
     let kind = parent.text("kind").unwrap_or("Gateway");
     let name = parent.text("name").filter(|name| !name.is_empty());
@@ -53,7 +54,7 @@ fn service(parent: &Fields<'_>, object: &ObjectRef) -> Option<ServiceParent> {
         parent.report().warn(parent.here(), problem, remedy);
         return None;
     }
-    Some(ServiceParent { host: Hostname::service(name, &namespace), namespace, port, section })
+    Some(ServiceParent { place, host: Hostname::service(name, &namespace), namespace, port, section })
 }
 
 /// Without rules the schema puts one there that takes everything and has no backend.
