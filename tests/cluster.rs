@@ -150,6 +150,90 @@ fn given_captured_pods_and_rules_then_what_became_of_them_is_written_on_them() {
 }
 
 #[test]
+fn given_an_http_route_of_a_service_then_its_status_says_what_becomes_of_it() {
+    let mut node = Node::in_cluster();
+    let to = |backend: &str| {
+        let parent = json!({"group": "", "kind": "Service", "name": "httpping-without-sidecar"});
+        let rules = json!([{"backendRefs": [{"name": backend, "port": 8080}]}]);
+        json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+            "metadata": {"namespace": "infra-jinsu-lab", "name": "route"}, "spec": {"parentRefs": [parent], "rules": rules}})
+    };
+    let conditions = |node: &Node| -> Vec<String> {
+        let route = node.api().get("httproutes", "infra-jinsu-lab", "route").expect("the route");
+        let entry = &route["status"]["parents"][0];
+        assert!(entry.is_null() || entry["controllerName"] == "meshlet.dev/meshlet", "{entry}");
+        let conditions = entry["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().map(|found| format!("{}={}", found["type"], found["reason"]).replace('"', "")).collect()
+    };
+    for (backend, reason) in [("httpping-without-sidecar", "ResolvedRefs"), ("nobody", "BackendNotFound")] {
+        node.api().apply(to(backend)).expect("a route");
+        node.settle();
+        let expected = ["Accepted=Accepted".to_owned(), format!("ResolvedRefs={reason}")];
+        wait_for(&format!("the route says {reason}"), || conditions(&node).starts_with(&expected));
+    }
+    // As it says.
+    let answers = node.client("marked").http(&node.get()).expect("answers");
+    assert_eq!(answers.first().and_then(|answer| answer.status), Some(500));
+}
+
+#[test]
+fn given_marked_pods_with_which_something_is_wrong_then_each_has_an_event_with_the_reason() {
+    let mut node = Node::in_cluster();
+    let mut pod = node.api().get("pods", "infra-jinsu-lab", "marked").expect("the pod");
+    (pod["apiVersion"], pod["kind"]) = (json!("v1"), json!("Pod"));
+    let mut hosted = pod.clone();
+    pod["metadata"]["annotations"]["traffic.sidecar.istio.io/excludeOutboundPorts"] = json!("https");
+    (hosted["metadata"]["name"], hosted["metadata"]["uid"]) = (json!("hosted"), json!("uid-hosted"));
+    (hosted["spec"]["hostNetwork"], hosted["status"]) = (json!(true), json!({"phase": "Running"}));
+    node.api().apply_all([pod, hosted]).expect("pods");
+    node.settle();
+    let told = |node: &Node| -> Vec<String> {
+        let text = |event: &Value| format!("{} {}", event["regarding"]["name"], event["reason"]).replace('"', "");
+        let mut told: Vec<String> = node.api().list("events").iter().map(text).collect();
+        told.sort();
+        told
+    };
+    let expected = ["hosted HostNetwork", "marked InvalidAnnotation"];
+    wait_for("an Event for each", || told(&node) == expected);
+    assert!(node.daemon.is_captured(&Node::pod("marked")).expect("an answer"), "a bad annotation fails no pod");
+    // Another daemon has nothing to add.
+    node.daemon.stop().expect("the daemon stopped");
+    let posts =
+        |node: &Node| node.api().requests().iter().filter(|request| request.starts_with("POST /apis/events")).count();
+    let before = posts(&node);
+    node.restart(&[]);
+    wait_for("it has tried both", || posts(&node) == before + 2);
+    assert_eq!(told(&node), expected);
+}
+
+#[test]
+fn given_the_daemon_is_stopped_then_the_lease_is_given_back_and_annotations_wait_for_the_next_daemon() {
+    let mut node = Node::in_cluster();
+    let holder = |node: &Node| {
+        let lease = node.api().get("leases", "meshlet-system", "meshlet").unwrap_or_default();
+        lease["spec"]["holderIdentity"].as_str().map(str::to_owned)
+    };
+    let redirection = |node: &Node| {
+        let pod = node.api().get("pods", "infra-jinsu-lab", "marked").expect("the pod");
+        pod["metadata"]["annotations"]["meshlet.dev/redirection"].clone()
+    };
+    let written = |node: &Node| redirection(node) == "enabled" && holder(node).as_deref() == Some("meshlet-sandbox");
+    wait_for("the annotation and a holder", || written(&node));
+    assert!(node.daemon.stop().expect("the daemon stopped").success());
+    assert_eq!((holder(&node).as_deref(), redirection(&node)), (Some(""), json!("enabled")));
+    let version = node.api().version_of("pods");
+    node.restart(&[]);
+    wait_for("the next holder", || written(&node));
+    assert_eq!(node.api().version_of("pods"), version, "what is right is not written again");
+
+    // An API server that is gone keeps nobody from stopping.
+    node.api_mut().down();
+    let begun = Instant::now();
+    assert!(node.daemon.stop().expect("the daemon stopped").success());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn given_no_permission_for_pods_then_the_daemon_is_not_ready_and_says_which_is_missing() {
     let sandbox = cluster();
     let api = sandbox.api().expect("an API server");

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use meshlet_routing::enrol::{Verdict, enrol};
 use meshlet_routing::inventory::Change;
-use meshlet_routing::model::Pod;
+use meshlet_routing::model::{Namespace, Pod};
 use meshlet_routing::table::{Captured, Scope};
 use tokio::sync::Notify;
 
@@ -107,6 +107,7 @@ impl Node {
                 let writes = settings.writes_back().then(|| Writes {
                     rhythm: Rhythm::PATIENT,
                     worlds: worlds.clone(),
+                    instance: settings.instance(),
                     candidate: settings.candidate(),
                 });
                 Source::Cluster(Cluster::follow(config, mesh, &name, writes)?)
@@ -190,12 +191,15 @@ impl Node {
         for pod in self.enrolled.values() {
             self.kernel.maps.disarm(pod.cookie);
         }
+        let farewell = self.source.end();
         std::mem::take(&mut self.enrolled)
             .into_values()
             .filter_map(Enrolled::depart)
             .for_each(|pod| self.departed.add(pod));
         self.workers.shutdown(drain);
         self.departed.tidy(|_| false);
+        // It has ended meanwhile, where anything was to be drained.
+        farewell.into_iter().for_each(|thread| drop(thread.join()));
     }
 
     /// Makes everything true once; returns whether a marked pod is still without a process.
@@ -255,10 +259,14 @@ impl Node {
         }
     }
 
+    /// By name.
+    fn namespaces(&self) -> HashMap<&str, &Namespace> {
+        self.source.world().namespaces.iter().map(|found| (&*found.name, found)).collect()
+    }
+
     /// This node's pods with their verdicts.
     fn verdicts(&self) -> Vec<(Pod, Verdict)> {
-        let namespaces: HashMap<&str, _> =
-            self.source.world().namespaces.iter().map(|found| (&*found.name, found)).collect();
+        let namespaces = self.namespaces();
         let here = |pod: &&Pod| self.source.is_here(pod, &self.name);
         self.source
             .world()

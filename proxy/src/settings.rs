@@ -21,8 +21,9 @@ pub(crate) struct RunArgs {
     pub(crate) filename: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
-    /// Write back to the cluster that is read: the annotation meshlet.dev/redirection on captured pods, and by the one daemon that
-    /// holds the Lease "meshlet" in $POD_NAMESPACE conditions and Events on VirtualServices and DestinationRules. Not with --dry-run.
+    /// Write back to the cluster that is read: the annotation meshlet.dev/redirection on captured pods, Events on marked pods with
+    /// which something is wrong, and by the one daemon that holds the Lease "meshlet" in $POD_NAMESPACE conditions and Events on
+    /// VirtualServices, DestinationRules and HTTPRoutes. Not with --dry-run.
     #[arg(long, value_name = "BOOL", env = "MESHLET_STATUS_WRITES", action = ArgAction::Set, default_value_t = true)]
     pub(crate) status_writes: bool,
     #[command(flatten)]
@@ -105,16 +106,24 @@ impl RunArgs {
 
     /// As whom the lease is asked for; `None` when nothing says where it is.
     pub(crate) fn candidate(&self) -> Option<Candidate> {
-        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let namespace = variable("POD_NAMESPACE")?;
-        Some(Candidate { namespace, name: variable("POD_NAME").unwrap_or_else(|| self.node_name()) })
+        Some(Candidate { namespace: variable("POD_NAMESPACE")?, name: self.instance() })
+    }
+
+    /// Who this daemon is among all.
+    pub(crate) fn instance(&self) -> String {
+        variable("POD_NAME").unwrap_or_else(|| self.node_name())
     }
 
     /// The node's name: the flag, `NODE_NAME`, or the host name.
     pub(crate) fn node_name(&self) -> String {
         self.node
             .clone()
-            .or_else(|| std::env::var("NODE_NAME").ok().filter(|name| !name.is_empty()))
+            .or_else(|| variable("NODE_NAME"))
             .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
     }
+}
+
+/// A variable of the environment that is not empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

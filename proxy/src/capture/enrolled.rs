@@ -38,6 +38,8 @@ pub(crate) struct Enrolled {
     unused: Arc<[UnusedAnnotation]>,
     /// What the hooks know of it.
     armed: Option<PodEntry>,
+    /// Why they could not be told.
+    refusal: Option<String>,
     /// Counts its open connections while it lives.
     _observer: Option<SockOpsLink>,
     table: Arc<ArcSwap<Table>>,
@@ -100,6 +102,7 @@ impl Enrolled {
             outbound: Arc::default(),
             unused: Arc::default(),
             armed: None,
+            refusal: None,
             _observer: observer,
             table,
             first,
@@ -123,6 +126,11 @@ impl Enrolled {
         self.armed.is_some()
     }
 
+    /// Why the hooks do not redirect to it.
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
+    }
+
     /// What the hooks know of it; `None` where it is not captured.
     pub(crate) fn entry(&self) -> Option<&PodEntry> {
         self.armed.as_ref()
@@ -134,6 +142,7 @@ impl Enrolled {
     /// When they cannot be told, with what there is no room for: it is native then.
     pub(crate) fn arm(&mut self, kernel: &mut Kernel, scope: u32, now: Instant) -> Result<(), (Sort, anyhow::Error)> {
         let armed = self.try_arm(kernel, scope, now);
+        self.refusal = armed.as_ref().err().map(|(_, error)| format!("{error:#}"));
         if armed.is_err() && self.armed.take().is_some() {
             kernel.maps.withdraw(self.cookie);
         }

@@ -45,6 +45,13 @@ impl Trouble {
             _ => 0,
         }
     }
+
+    /// Whether nothing may be created because the namespace is being deleted, which is answered 403 like a missing permission.
+    pub(crate) fn namespace_ends(&self) -> bool {
+        let Self::Refused(status) = self else { return false };
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+    }
 }
 
 /// Sends a request and gives the body of the answer.
@@ -152,6 +159,27 @@ impl Lines {
                 Some(bytes) => self.buffer.extend_from_slice(&bytes),
                 None => return Ok(None),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_a_403_then_a_namespace_that_ends_is_told_from_a_missing_permission() {
+        let refused = |details: &str| {
+            let text = format!(
+                r#"{{"kind": "Status", "status": "Failure", "message": "no", "reason": "Forbidden", "code": 403{details}}}"#
+            );
+            Trouble::Refused(Box::new(read_status(StatusCode::FORBIDDEN, text.as_bytes())))
+        };
+        let ends = r#", "details": {"name": "shop", "causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]}"#;
+        assert!(refused(ends).namespace_ends());
+        for other in ["", r#", "details": {"name": "shop", "kind": "events"}"#] {
+            let refused = refused(other);
+            assert_eq!((refused.code(), refused.namespace_ends()), (403, false), "{other}");
         }
     }
 }

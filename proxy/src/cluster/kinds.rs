@@ -100,7 +100,7 @@ pub(crate) static WATCHED: [Watched; 10] = [
     },
     Watched::custom(Kind::ServiceEntry, ISTIO, ISTIO_VERSIONS, "serviceentries"),
     Watched::custom(Kind::Sidecar, ISTIO, ISTIO_VERSIONS, "sidecars"),
-    Watched::custom(Kind::HttpRoute, "gateway.networking.k8s.io", &["v1"], "httproutes"),
+    Watched { keep: ROUTE, ..Watched::custom(Kind::HttpRoute, "gateway.networking.k8s.io", &["v1"], "httproutes") },
 ];
 
 const METADATA: Keep<'static> = Keep::Only(&[
@@ -122,6 +122,10 @@ const RULE: Keep<'static> = Keep::Only(&[("metadata", METADATA), ("spec", Keep::
 /// What conditions are written to: those that are there have to be known.
 const STATED: Keep<'static> =
     Keep::Only(&[("metadata", METADATA), ("spec", Keep::All), ("status", Keep::Only(&[("conditions", Keep::All)]))]);
+
+/// The same, where they are told for each parent.
+const ROUTE: Keep<'static> =
+    Keep::Only(&[("metadata", METADATA), ("spec", Keep::All), ("status", Keep::Only(&[("parents", Keep::All)]))]);
 
 const CONTAINERS: Keep<'static> = Keep::Only(&[("ports", Keep::All)]);
 

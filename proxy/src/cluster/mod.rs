@@ -24,19 +24,22 @@ mod tests;
 pub(crate) mod writes;
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use kube::Config;
 use meshlet_routing::inventory::{Change, Inventory};
 use meshlet_routing::model::MeshConfig;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use follow::Follower;
 use kinds::WATCHED;
 use news::{News, Told};
 use pace::Pace;
 use standing::Watch;
-use writes::{Shown, Wanted, Writes};
+use writes::{Marked, Shown, Wanted, Writes};
 
 use crate::snapshot::resolve::Resolved;
 
@@ -46,6 +49,8 @@ pub(crate) use standing::WatchStatus;
 const WAITING: usize = 512;
 /// What is taken over at a time, so that the node loop does its other duties.
 const AT_A_TIME: usize = 4096;
+/// Who writes back has so long to come to an end.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The node loop's side: the objects in force.
 pub(crate) struct Cluster {
@@ -62,6 +67,7 @@ pub(crate) struct Cluster {
     wanted: watch::Sender<Option<Wanted>>,
     // Held, not used: the watches end with it.
     _end: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
 }
 
 /// One watch, as the node loop knows it.
@@ -130,15 +136,17 @@ impl Cluster {
         let run = move || {
             runtime.block_on(async {
                 followers.into_iter().for_each(|follower| drop(tokio::spawn(follower.follow())));
-                writers.into_iter().for_each(|writer| drop(tokio::spawn(writer)));
+                let mut writing: JoinSet<()> = writers.into_iter().collect();
                 // It is never sent: the other side is dropped.
                 drop(ended.await);
+                // They see that nothing is wanted any more. The API server may be gone, too.
+                drop(tokio::time::timeout(FAREWELL, async { while writing.join_next().await.is_some() {} }).await);
             });
+            // Whatever is judged at the moment is for nobody.
+            runtime.shutdown_background();
         };
-        std::thread::Builder::new()
-            .name("meshlet-cluster".to_owned())
-            .spawn(run)
-            .context("starting the cluster's thread")?;
+        let thread = std::thread::Builder::new().name("meshlet-cluster".to_owned()).spawn(run);
+        let thread = thread.context("starting the cluster's thread")?;
         let followed = |watch| Followed { watch, version: Box::default(), told: Completeness::Nothing };
         Ok(Self {
             inventory: Inventory::new(mesh),
@@ -149,7 +157,14 @@ impl Cluster {
             in_force: false,
             wanted,
             _end: end,
+            thread,
         })
+    }
+
+    /// Follows and writes no more. What is given back has been, or could not be, when the thread has ended, at most two seconds
+    /// later.
+    pub(crate) fn end(self) -> JoinHandle<()> {
+        self.thread
     }
 
     /// The objects in force.
@@ -170,7 +185,7 @@ impl Cluster {
     }
 
     /// Has it written back which pods are captured and what becomes of the rules in force, unless that is so already.
-    pub(crate) fn write_back(&self, generation: u64, marked: Vec<(Box<str>, bool)>) {
+    pub(crate) fn write_back(&self, generation: u64, marked: Vec<Marked>) {
         let told = self.watches.iter().map(|followed| (followed.watch.watched.kind, followed.version.clone()));
         let wanted = Wanted { generation, told: told.collect(), marked };
         self.wanted.send_if_modified(|known| known.replace(wanted.clone()) != Some(wanted));

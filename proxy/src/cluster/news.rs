@@ -56,7 +56,7 @@ pub(crate) struct Known {
 impl Known {
     /// None yet; `node` is the one whose pods are kept whole.
     pub(crate) fn new(watched: &'static Watched, node: Arc<str>, shown: Option<Arc<Shown>>) -> Self {
-        let shown = shown.filter(|_| matches!(watched.kind, Kind::Pod | Kind::VirtualService | Kind::DestinationRule));
+        let shown = shown.filter(|_| watched.kind == Kind::Pod || Record::is_stated(watched.kind));
         Self { watched, node, source: "cluster".into(), objects: HashMap::new(), listing: 0, shown }
     }
 

@@ -1,7 +1,10 @@
 //! The watches against the API double, through the real client.
 
+mod lease;
+mod pod_events;
 mod real;
 mod rights;
+mod stated;
 mod troubles;
 mod writes;
 mod wrong;

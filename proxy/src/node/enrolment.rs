@@ -111,6 +111,11 @@ impl Troubles {
         }
     }
 
+    /// Why a pod is not captured.
+    pub(super) fn of(&self, uid: &str) -> Option<&str> {
+        self.0.get(uid).map(String::as_str)
+    }
+
     fn keep(&mut self, here: impl Fn(&str) -> bool) {
         self.0.retain(|uid, _| here(uid));
     }

@@ -3,19 +3,41 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use meshlet_routing::enrol::Verdict;
+use meshlet_routing::enrol::{Verdict, refusal};
 use meshlet_routing::model::Pod;
 
 use super::Node;
 use crate::admin::{Config, PodStatus};
 use crate::capture::enrolled::Enrolled;
+use crate::cluster::writes::{Capture, Marked};
 
 impl Node {
     /// Has it written back to the cluster who is captured, and what becomes of the rules in force.
     pub(super) fn write_back(&self, verdicts: &[(Pod, Verdict)]) {
-        let marked = verdicts.iter().filter(|(_, verdict)| verdict.captured).filter_map(|(pod, _)| pod.uid.clone());
-        let armed = |uid: &str| self.enrolled.get(uid).is_some_and(Enrolled::armed);
-        self.source.write_back(self.generation, || marked.map(|uid| (uid.clone(), armed(&uid))).collect());
+        self.source.write_back(self.generation, || {
+            let namespaces = self.namespaces();
+            let marked = verdicts.iter().filter_map(|(pod, verdict)| {
+                let uid = pod.uid.clone()?;
+                if verdict.captured {
+                    let (capture, unused) = (self.progress(&uid), Arc::clone(&pod.unused));
+                    return Some(Marked { uid, capture, unused });
+                }
+                let reason = refusal(pod, namespaces.get(&*pod.namespace).copied())?;
+                Some(Marked { uid, capture: Capture::Refused(reason), unused: Arc::default() })
+            });
+            marked.collect()
+        });
+    }
+
+    /// How far the capture of a pod is.
+    fn progress(&self, uid: &str) -> Capture {
+        let enrolled = self.enrolled.get(uid);
+        let trouble = enrolled.and_then(Enrolled::refusal).or_else(|| self.troubles.of(uid));
+        match (enrolled.is_some_and(Enrolled::armed), trouble) {
+            (true, _) => Capture::Done,
+            (false, Some(trouble)) => Capture::Failed(trouble.to_owned()),
+            (false, None) => Capture::Pending,
+        }
     }
 
     /// Says what is in force after a round.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use meshlet_routing::inventory::Change;
 use meshlet_routing::model::{MeshConfig, Pod, World};
@@ -10,6 +11,7 @@ use tokio::sync::Notify;
 use super::read::{Files, Input};
 use super::resolve::Resolved;
 use super::watch::Watch;
+use crate::cluster::writes::Marked;
 use crate::cluster::{Cluster, WatchStatus};
 
 /// One of both.
@@ -115,9 +117,17 @@ impl Source {
     }
 
     /// Has it written back to the cluster which pods are captured, and what becomes of the rules in force.
-    pub(crate) fn write_back(&self, generation: u64, marked: impl FnOnce() -> Vec<(Box<str>, bool)>) {
+    pub(crate) fn write_back(&self, generation: u64, marked: impl FnOnce() -> Vec<Marked>) {
         if let Self::Cluster(cluster) = self {
             cluster.write_back(generation, marked());
+        }
+    }
+
+    /// Reads and writes back no more; the thread that does so ends soon.
+    pub(crate) fn end(self) -> Option<JoinHandle<()>> {
+        match self {
+            Self::Files(_) => None,
+            Self::Cluster(cluster) => Some(cluster.end()),
         }
     }
 

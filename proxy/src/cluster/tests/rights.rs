@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use meshlet_sandbox::ApiServer;
 use serde_json::Value;
 
+use super::stated::route;
 use super::writes::{Daemon, rule_to, run, subsets};
 use super::*;
 
@@ -93,6 +94,7 @@ async fn given_all_that_the_daemon_does_then_it_needs_what_the_manifest_allows_a
         server.stream_lists(streaming);
         shop(&server);
         server.apply_all([subsets(&["v2"]), rule_to("v1")]).expect("a rule that is wrong");
+        server.apply(route(&json!([{"group": "", "kind": "Service", "name": "echo"}]))).expect("a route");
         let mut daemon = Daemon::start(&server, "one");
         daemon.mark(Some(true));
         let done =
@@ -105,8 +107,8 @@ async fn given_all_that_the_daemon_does_then_it_needs_what_the_manifest_allows_a
         };
         run(&mut [&mut daemon], "that it is right", settled).await;
         server.apply(subsets(&["v2"])).expect("the subset's end");
-        let everything =
-            || done(&["PATCH", "/events/"]) && done(&["PUT", "/leases/"]) && done(&["destinationrules", "/status"]);
+        let stated = || done(&["destinationrules", "/status"]) && done(&["httproutes", "/status"]);
+        let everything = || done(&["PATCH", "/events/"]) && done(&["PUT", "/leases/"]) && stated();
         run(&mut [&mut daemon], "everything", everything).await;
         asked.extend(server.requests());
     }

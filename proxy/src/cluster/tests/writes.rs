@@ -1,13 +1,13 @@
 //! What is written back, through the real client, by daemons that share one API server.
 
-use meshlet_routing::explain::Capture;
 use meshlet_sandbox::Fault;
 
+use super::lease::holder;
 use super::*;
-use crate::cluster::writes::{Candidate, LeaseTerms, Rhythm};
+use crate::cluster::writes::{Candidate, Capture, LeaseTerms, Marked, Rhythm};
 use crate::snapshot::loan::{Lender, Wanted, lending};
 
-const RHYTHM: Rhythm = Rhythm {
+pub(super) const RHYTHM: Rhythm = Rhythm {
     pace: QUICK,
     forbidden: Duration::from_secs(3600),
     apart: Duration::from_millis(40),
@@ -16,22 +16,28 @@ const RHYTHM: Rhythm = Rhythm {
 
 /// A daemon without a node: it says which pods are captured.
 pub(super) struct Daemon {
-    cluster: Cluster,
+    pub(super) cluster: Cluster,
     lender: Lender,
     generation: u64,
-    marked: Vec<(Box<str>, bool)>,
+    pub(super) marked: Vec<Marked>,
 }
 
 impl Daemon {
     pub(super) fn start(server: &ApiServer, name: &str) -> Self {
-        Self::begin(server, Some(name))
+        let candidate = Candidate { namespace: "meshlet-system".to_owned(), name: name.to_owned() };
+        Self::begin(server, Some((name, Some(candidate))))
     }
 
-    fn begin(server: &ApiServer, name: Option<&str>) -> Self {
+    /// One that does not know where the lease is.
+    pub(super) fn without_lease(server: &ApiServer) -> Self {
+        Self::begin(server, Some(("one", None)))
+    }
+
+    fn begin(server: &ApiServer, writer: Option<(&str, Option<Candidate>)>) -> Self {
         let address = format!("http://{}", server.address()).parse().expect("an address");
-        let (worlds, lender) = lending(Capture::Ruled);
-        let candidate = |name: &str| Candidate { namespace: "meshlet-system".to_owned(), name: name.to_owned() };
-        let writes = name.map(|name| Writes { rhythm: RHYTHM, worlds, candidate: Some(candidate(name)) });
+        let (worlds, lender) = lending(meshlet_routing::explain::Capture::Ruled);
+        let writes =
+            writer.map(|(name, candidate)| Writes { rhythm: RHYTHM, worlds, instance: name.to_owned(), candidate });
         let mesh = MeshConfig::default();
         let cluster = Cluster::follow_at(QUICK, Config::new(address), mesh, "here", writes).expect("watches");
         Self { cluster, lender, generation: 0, marked: Vec::new() }
@@ -39,7 +45,9 @@ impl Daemon {
 
     /// Says of the pod `a` whether it is marked, and captured.
     pub(super) fn mark(&mut self, captured: Option<bool>) {
-        self.marked = captured.map(|captured| ("uid-a".into(), captured)).into_iter().collect();
+        let capture = captured.map(|captured| if captured { Capture::Done } else { Capture::Pending });
+        let marked = |capture| Marked { uid: "uid-a".into(), capture, unused: Arc::default() };
+        self.marked = capture.map(marked).into_iter().collect();
     }
 
     /// As the node loop does it.
@@ -75,13 +83,13 @@ pub(super) async fn run(daemons: &mut [&mut Daemon], what: &str, holds: impl Fn(
 }
 
 /// Requests that change something, but for the lease's.
-fn written(server: &ApiServer) -> Vec<String> {
+pub(super) fn written(server: &ApiServer) -> Vec<String> {
     let written = |request: &String| !request.starts_with("GET ") && !request.contains("/leases");
     server.requests().into_iter().filter(written).collect()
 }
 
 /// Lets a daemon see changes that are no reason to write.
-async fn stir(server: &ApiServer, daemon: &mut Daemon) {
+pub(super) async fn stir(server: &ApiServer, daemon: &mut Daemon) {
     for round in 0..20 {
         let name = format!("stir-{round}");
         server.apply(namespace(&name)).expect("a namespace");
@@ -94,19 +102,19 @@ async fn stir(server: &ApiServer, daemon: &mut Daemon) {
     }
 }
 
-fn redirection(server: &ApiServer) -> Value {
+pub(super) fn redirection(server: &ApiServer) -> Value {
     server.get("pods", "shop", "a").expect("the pod")["metadata"]["annotations"]["meshlet.dev/redirection"].clone()
 }
 
 /// A condition of an object.
-fn condition(server: &ApiServer, plural: &str, name: &str, kind: &str) -> Value {
+pub(super) fn condition(server: &ApiServer, plural: &str, name: &str, kind: &str) -> Value {
     let object = server.get(plural, "shop", name).unwrap_or_default();
     let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
     let kind = format!("meshlet.dev/{kind}");
     conditions.into_iter().find(|condition| condition["type"] == *kind).unwrap_or_default()
 }
 
-fn resolved(server: &ApiServer, reason: &str) -> bool {
+pub(super) fn resolved(server: &ApiServer, reason: &str) -> bool {
     condition(server, "virtualservices", "first", "ResolvedRefs")["reason"] == *reason
 }
 
@@ -223,10 +231,6 @@ async fn given_several_daemons_then_one_writes_about_rules_and_when_it_is_gone_a
     shop(&server);
     let (mut one, mut other) = (Daemon::start(&server, "one"), Daemon::start(&server, "other"));
     run(&mut [&mut one, &mut other], "a condition", || resolved(&server, "AllResolved")).await;
-    let holder = |server: &ApiServer| {
-        let lease = server.get("leases", "meshlet-system", "meshlet").unwrap_or_default();
-        lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
-    };
     let first = holder(&server);
     let (mut gone, mut left) = if first == "one" { (one, other) } else { (other, one) };
     // All that there was to write was written once.

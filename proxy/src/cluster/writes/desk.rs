@@ -86,6 +86,7 @@ impl Desk {
         let pause = match trouble.code() {
             // Somebody else has written, or it is gone: the watch tells.
             404 | 409 => return Refusal::Object,
+            403 if trouble.namespace_ends() => return Refusal::Object,
             401 | 403 => {
                 if !std::mem::replace(&mut self.told, true) {
                     tracing::warn!(

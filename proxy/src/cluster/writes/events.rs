@@ -1,4 +1,5 @@
-//! Events on rules: one for what is wrong, and no more than a few an hour whatever becomes of the rule.
+//! Events on rules: one for what is wrong, and no more than a few an hour whatever becomes of the rule. What an Event is like is
+//! the same for those on pods ([`super::pod_events`]).
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -7,9 +8,11 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::Request;
 use meshlet_routing::analyze::Condition;
-use serde_json::{Value, json};
+use meshlet_routing::model::ObjectRef;
+use serde_json::json;
 
 use super::super::rights::Right;
+use super::CONTROLLER;
 use super::desk::Desk;
 use super::shown::Record;
 
@@ -17,16 +20,15 @@ pub(super) const RIGHT: Right = Right::to_write(
     "events.k8s.io",
     "events",
     &["create", "patch"],
-    "no Event says that something is wrong with a rule",
+    "no Event says that something is wrong with a rule or a pod",
 );
 
-const CONTROLLER: &str = "meshlet.dev/meshlet";
 /// The API server refuses longer notes.
 const LONGEST_NOTE: usize = 1024;
 /// The API server keeps Events for an hour, too.
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 /// So many are written about one object in an hour.
-const AN_HOUR: usize = 4;
+pub(super) const AN_HOUR: usize = 4;
 
 /// What makes an Event the same: UID, reason, note.
 type Key = (Box<str>, &'static str, String);
@@ -80,31 +82,12 @@ impl Events {
             }
             return;
         }
-        let object = &condition.object;
-        let name: String = object.name.chars().take(200).collect();
-        let name = format!("{name}.{:016x}", self.desk.draw().next());
-        let event = self.event(&name, &moment, path, record, condition, &note);
-        let path = format!("/apis/events.k8s.io/v1/namespaces/{}/events", object.namespace);
-        let post = PostParams { field_manager: Some(super::MANAGER.to_owned()), ..PostParams::default() };
-        let request = Request::new(path.as_str()).create(&post, event.to_string().into_bytes());
-        if self.desk.send(request).await.is_ok() {
-            self.told.insert(key, Told { path, name, count: 1, last: now });
+        let about = About { path, object: &condition.object, record };
+        let warning = Warning { action: "Applying", reason: condition.reason, note: &note };
+        let name = about.name(self.desk.draw().next());
+        if self.desk.send(about.create(&name, &moment, &warning, &self.instance)).await.is_ok() {
+            self.told.insert(key, Told { path: about.events(), name, count: 1, last: now });
         }
-    }
-
-    fn event(&self, name: &str, moment: &str, path: &str, record: &Record, about: &Condition, note: &str) -> Value {
-        let object = &about.object;
-        // `/apis/networking.istio.io/v1/namespaces/…`
-        let api_version = path.strip_prefix("/apis/").and_then(|path| path.split_once("/namespaces/"));
-        json!({
-            "apiVersion": "events.k8s.io/v1", "kind": "Event",
-            "metadata": {"name": name, "namespace": object.namespace},
-            "eventTime": moment, "type": "Warning", "reason": about.reason, "action": "Applying", "note": note,
-            "reportingController": CONTROLLER, "reportingInstance": self.instance,
-            "regarding": {"apiVersion": api_version.map(|(version, _)| version), "kind": object.kind.as_str(),
-                "namespace": object.namespace, "name": object.name, "uid": record.uid,
-                "resourceVersion": record.version},
-        })
     }
 
     fn forget(&mut self, now: Instant) {
@@ -117,8 +100,61 @@ impl Events {
     }
 }
 
+/// What an Event is about.
+pub(super) struct About<'e> {
+    /// Where the object is: `/apis/networking.istio.io/v1/namespaces/…`.
+    pub(super) path: &'e str,
+    pub(super) object: &'e ObjectRef,
+    pub(super) record: &'e Record,
+}
+
+/// What it says.
+pub(super) struct Warning<'e> {
+    /// What somebody did who met it.
+    pub(super) action: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) note: &'e str,
+}
+
+impl About<'_> {
+    /// Where its Events are.
+    fn events(&self) -> String {
+        format!("/apis/events.k8s.io/v1/namespaces/{}/events", self.object.namespace)
+    }
+
+    /// The name of one of them.
+    pub(super) fn name(&self, number: u64) -> String {
+        let name: String = self.object.name.chars().take(200).collect();
+        format!("{name}.{number:016x}")
+    }
+
+    /// The request that creates it.
+    pub(super) fn create(
+        &self,
+        name: &str,
+        moment: &str,
+        warning: &Warning<'_>,
+        instance: &str,
+    ) -> Result<http::Request<Vec<u8>>, kube::core::request::Error> {
+        let Self { path, object, record } = self;
+        let version = path.strip_prefix("/apis/").or(path.strip_prefix("/api/"));
+        let api_version = version.and_then(|path| path.split_once("/namespaces/"));
+        let event = json!({
+            "apiVersion": "events.k8s.io/v1", "kind": "Event",
+            "metadata": {"name": name, "namespace": object.namespace},
+            "eventTime": moment, "type": "Warning", "reason": warning.reason, "action": warning.action,
+            "note": warning.note, "reportingController": CONTROLLER, "reportingInstance": instance,
+            "regarding": {"apiVersion": api_version.map(|(version, _)| version), "kind": object.kind.as_str(),
+                "namespace": object.namespace, "name": object.name, "uid": record.uid,
+                "resourceVersion": record.version},
+        });
+        let post = PostParams { field_manager: Some(super::MANAGER.to_owned()), ..PostParams::default() };
+        Request::new(self.events()).create(&post, event.to_string().into_bytes())
+    }
+}
+
 /// As much of a message as an Event holds.
-fn note(message: &str) -> String {
+pub(super) fn note(message: &str) -> String {
     if message.len() <= LONGEST_NOTE {
         return message.to_owned();
     }

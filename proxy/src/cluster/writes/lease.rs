@@ -1,6 +1,6 @@
 //! The lease that makes one daemon of all the one that writes about rules, as Kubernetes' own leader election has it: who holds
 //! it renews it, and who sees that it has not been renewed for as long as it lasts takes it over. Clocks of different nodes are
-//! never compared: what counts is how long this node has seen the same.
+//! never compared: what counts is how long this node has seen the same. Who stops gives it back.
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::super::rights::Right;
+use super::Wanted;
 use super::desk::{Desk, Refusal};
 
 pub(super) const RIGHT: Right = Right {
@@ -75,14 +76,31 @@ impl Seen {
     }
 }
 
-/// Asks for the lease and keeps it, for as long as somebody wants to know.
-pub(super) async fn hold(candidate: Candidate, terms: Terms, mut desk: Desk, holding: watch::Sender<bool>) {
+/// Asks for the lease and keeps it for as long as anything is wanted to be written, and then gives it back.
+pub(super) async fn hold(
+    candidate: Candidate,
+    terms: Terms,
+    mut desk: Desk,
+    holding: watch::Sender<bool>,
+    mut wanted: watch::Receiver<Option<Wanted>>,
+) {
+    let ended = async { while wanted.changed().await.is_ok() {} };
+    tokio::select! {
+        () = keep(&candidate, terms, &mut desk, &holding) => return,
+        () = ended => {}
+    }
+    if holding.send_replace(false) && matches!(give_back(&candidate, &mut desk).await, Ok(true)) {
+        tracing::info!(lease = %candidate.lease(), "given back");
+    }
+}
+
+async fn keep(candidate: &Candidate, terms: Terms, desk: &mut Desk, holding: &watch::Sender<bool>) {
     let mut seen = Seen::default();
     let mut renewed = Instant::now();
     loop {
         let begun = Instant::now();
         // An answer that comes later is of no use.
-        let turn = timeout(terms.renewed, turn(&candidate, terms, &mut desk, &mut seen)).await;
+        let turn = timeout(terms.renewed, turn(candidate, terms, desk, &mut seen)).await;
         let held = match turn {
             Ok(Ok(held)) => held,
             // Ours for as long as nobody else can have taken it.
@@ -92,7 +110,7 @@ pub(super) async fn hold(candidate: Candidate, terms: Terms, mut desk: Desk, hol
             renewed = begun;
         }
         if held != *holding.borrow() {
-            tracing::info!(lease = %format!("{}/{NAME}", candidate.namespace), held, "who writes about rules has changed");
+            tracing::info!(lease = %candidate.lease(), held, "who writes about rules has changed");
         }
         if holding.send(held).is_err() {
             return;
@@ -107,11 +125,8 @@ pub(super) async fn hold(candidate: Candidate, terms: Terms, mut desk: Desk, hol
 
 /// Looks at the lease, and writes it where it is or becomes ours.
 async fn turn(candidate: &Candidate, terms: Terms, desk: &mut Desk, seen: &mut Seen) -> Result<bool, Refusal> {
-    let path = format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", candidate.namespace);
-    let requests = Request::new(path);
-    let found = desk.find(requests.get(NAME, &kube::api::GetParams::default())).await?;
     let now = format!("{:.6}", Timestamp::now());
-    let mut lease = found.unwrap_or(Value::Null);
+    let mut lease = candidate.read(desk).await?.unwrap_or(Value::Null);
     let fresh = lease.is_null();
     let taken = match fresh {
         true => 0,
@@ -124,20 +139,52 @@ async fn turn(candidate: &Candidate, terms: Terms, desk: &mut Desk, seen: &mut S
     let acquired = if renewed { lease["spec"]["acquireTime"].take() } else { json!(now) };
     // Whole seconds: what lasts shorter is a test's.
     let seconds = terms.lasts.as_secs().max(1);
-    lease["apiVersion"] = json!("coordination.k8s.io/v1");
-    lease["kind"] = json!("Lease");
-    lease["metadata"]["name"] = json!(NAME);
-    lease["metadata"]["namespace"] = json!(candidate.namespace);
     lease["spec"] = json!({"holderIdentity": candidate.name, "leaseDurationSeconds": seconds, "acquireTime": acquired,
         "renewTime": now, "leaseTransitions": taken});
-    let body = lease.to_string().into_bytes();
-    // Its version is the one that was read: of several who want it, one gets it.
-    let post = PostParams { field_manager: Some(super::MANAGER.to_owned()), ..PostParams::default() };
-    let request = if fresh { requests.create(&post, body) } else { requests.replace(NAME, &post, body) };
-    match desk.send(request).await {
-        Ok(_) => Ok(true),
-        Err(Refusal::Object) => Ok(false),
-        Err(closed) => Err(closed),
+    candidate.write(desk, lease, fresh).await
+}
+
+/// Says that nobody holds it, if it is ours, as client-go does with `ReleaseOnCancel`: who looks next takes it.
+async fn give_back(candidate: &Candidate, desk: &mut Desk) -> Result<bool, Refusal> {
+    let Some(mut lease) = candidate.read(desk).await? else { return Ok(false) };
+    if lease["spec"]["holderIdentity"] != *candidate.name {
+        return Ok(false);
+    }
+    let now = format!("{:.6}", Timestamp::now());
+    let transitions = lease["spec"]["leaseTransitions"].take();
+    lease["spec"] = json!({"holderIdentity": "", "leaseDurationSeconds": 1, "acquireTime": now, "renewTime": now,
+        "leaseTransitions": transitions});
+    candidate.write(desk, lease, false).await
+}
+
+impl Candidate {
+    fn lease(&self) -> String {
+        format!("{}/{NAME}", self.namespace)
+    }
+
+    fn requests(&self) -> Request {
+        Request::new(format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", self.namespace))
+    }
+
+    async fn read(&self, desk: &mut Desk) -> Result<Option<Value>, Refusal> {
+        desk.find(self.requests().get(NAME, &kube::api::GetParams::default())).await
+    }
+
+    /// Whether it was written. Its version is the one that was read: of several who want it, one gets it.
+    async fn write(&self, desk: &mut Desk, mut lease: Value, fresh: bool) -> Result<bool, Refusal> {
+        lease["apiVersion"] = json!("coordination.k8s.io/v1");
+        lease["kind"] = json!("Lease");
+        lease["metadata"]["name"] = json!(NAME);
+        lease["metadata"]["namespace"] = json!(self.namespace);
+        let body = lease.to_string().into_bytes();
+        let post = PostParams { field_manager: Some(super::MANAGER.to_owned()), ..PostParams::default() };
+        let requests = self.requests();
+        let request = if fresh { requests.create(&post, body) } else { requests.replace(NAME, &post, body) };
+        match desk.send(request).await {
+            Ok(_) => Ok(true),
+            Err(Refusal::Object) => Ok(false),
+            Err(closed) => Err(closed),
+        }
     }
 }
 

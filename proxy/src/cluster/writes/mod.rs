@@ -1,23 +1,27 @@
-//! What is written back to the cluster: on the pods of this node that they are captured ([`redirection`]), and by the one daemon
-//! that holds the lease ([`lease`]) what becomes of rules ([`objects`]): conditions ([`merge`]) and Events ([`events`]).
+//! What is written back to the cluster: on the pods of this node that they are captured ([`redirection`]) and what is wrong with
+//! their marks ([`pod_events`]), and by the one daemon that holds the lease ([`lease`]) what becomes of rules ([`objects`]):
+//! conditions ([`merge`]) and Events ([`events`]).
 //!
 //! Nothing is written that the watches show already ([`shown`]), so that nothing is ever written because of our own writes; what
-//! is not allowed is told once ([`desk`]).
+//! is not allowed is told once ([`desk`]). What others have written in the meantime is a conflict (409): the watch shows it, and
+//! then it is decided anew.
 
 mod desk;
 mod events;
 mod lease;
 mod merge;
 mod objects;
+mod pod_events;
 mod redirection;
 mod shown;
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::Client;
-use meshlet_routing::model::Kind;
+use meshlet_routing::model::{Kind, UnusedAnnotation};
 use tokio::sync::watch;
 
 use super::pace::Pace;
@@ -27,6 +31,7 @@ use desk::{Desk, Left};
 use events::Events;
 use lease::Terms;
 use objects::Judge;
+use pod_events::PodEvents;
 
 pub(crate) use lease::Candidate;
 #[cfg(test)]
@@ -34,11 +39,19 @@ pub(crate) use lease::Terms as LeaseTerms;
 pub(crate) use shown::{Record, Shown};
 
 /// What writing back needs, but for reading.
-pub(super) const RIGHTS: [Right; 5] =
-    [redirection::RIGHT, objects::VIRTUAL_SERVICES, objects::DESTINATION_RULES, events::RIGHT, lease::RIGHT];
+pub(super) const RIGHTS: [Right; 6] = [
+    redirection::RIGHT,
+    objects::VIRTUAL_SERVICES,
+    objects::DESTINATION_RULES,
+    objects::HTTP_ROUTES,
+    events::RIGHT,
+    lease::RIGHT,
+];
 
 /// Who we are where the API server asks who wrote.
 const MANAGER: &str = "meshlet";
+/// The same where it is asked which controller did.
+const CONTROLLER: &str = "meshlet.dev/meshlet";
 
 /// How often.
 #[derive(Debug, Clone, Copy)]
@@ -68,8 +81,36 @@ pub(crate) struct Wanted {
     pub(crate) generation: u64,
     /// Up to which version of each kind the world in force has been told.
     pub(crate) told: Vec<(Kind, Box<str>)>,
-    /// The marked pods of this node by their UIDs, and whether they are captured.
-    pub(crate) marked: Vec<(Box<str>, bool)>,
+    /// The marked pods of this node.
+    pub(crate) marked: Vec<Marked>,
+}
+
+/// A pod of this node that is marked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Marked {
+    pub(crate) uid: Box<str>,
+    pub(crate) capture: Capture,
+    /// Its annotations about capture that have no effect.
+    pub(crate) unused: Arc<[UnusedAnnotation]>,
+}
+
+/// Whether it is captured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Capture {
+    /// It is.
+    Done,
+    /// It will be.
+    Pending,
+    /// It will be, unless what is in the way stays.
+    Failed(String),
+    /// It is not to be, for a reason with a stable word.
+    Refused(&'static str),
+}
+
+impl Wanted {
+    fn marked(&self, uid: &str) -> Option<&Marked> {
+        self.marked.iter().find(|marked| *marked.uid == *uid)
+    }
 }
 
 /// What is needed to write.
@@ -78,6 +119,8 @@ pub(crate) struct Writes {
     pub(crate) rhythm: Rhythm,
     /// Where the world in force is to be had.
     pub(crate) worlds: Worlds,
+    /// Another one for every daemon.
+    pub(crate) instance: String,
     /// Who asks for the lease; without one, nothing is written about rules.
     pub(crate) candidate: Option<Candidate>,
 }
@@ -90,13 +133,20 @@ impl Writes {
         shown: &Arc<Shown>,
         wanted: &watch::Receiver<Option<Wanted>>,
     ) -> anyhow::Result<Vec<Writer>> {
-        let Self { rhythm, worlds, candidate } = self;
+        let Self { rhythm, worlds, instance, candidate } = self;
         let desk = |right: Right| Desk::new(client.clone(), rhythm.pace, rhythm.forbidden, right);
         let annotate = redirection::keep(Arc::clone(shown), wanted.clone(), desk(redirection::RIGHT)?);
-        let mut writers: Vec<Writer> = vec![Box::pin(annotate)];
+        let pod_events = PodEvents {
+            shown: Arc::clone(shown),
+            desk: desk(events::RIGHT)?,
+            instance: instance.clone(),
+            apart: rhythm.apart / 4,
+            known: HashMap::new(),
+        };
+        let mut writers: Vec<Writer> = vec![Box::pin(annotate), Box::pin(pod_events.tell(wanted.clone()))];
         let Some(candidate) = candidate else {
             tracing::info!(
-                "conditions and Events are not written: POD_NAMESPACE does not say where the lease is that one daemon of all holds"
+                "conditions and Events on rules are not written: POD_NAMESPACE does not say where the lease is that one daemon of all holds"
             );
             return Ok(writers);
         };
@@ -107,12 +157,13 @@ impl Writes {
             holding,
             virtual_services: desk(objects::VIRTUAL_SERVICES)?,
             destination_rules: desk(objects::DESTINATION_RULES)?,
-            events: Events::new(desk(events::RIGHT)?, candidate.name.clone()),
+            http_routes: desk(objects::HTTP_ROUTES)?,
+            events: Events::new(desk(events::RIGHT)?, instance),
             apart: rhythm.apart,
             left: Left::default(),
         };
         writers.push(Box::pin(judge.write(wanted.clone())));
-        writers.push(Box::pin(lease::hold(candidate, rhythm.lease, desk(lease::RIGHT)?, hold)));
+        writers.push(Box::pin(lease::hold(candidate, rhythm.lease, desk(lease::RIGHT)?, hold, wanted.clone())));
         Ok(writers)
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::super::rights::Right;
 use super::desk::{Desk, Left, Refusal};
 use super::events::Events;
-use super::merge::merge;
+use super::merge::{self, Merged};
 use super::shown::{Record, Shown, number};
 use super::{MANAGER, Wanted, woken};
 use crate::snapshot::loan::Worlds;
@@ -28,6 +28,8 @@ pub(super) const VIRTUAL_SERVICES: Right = Right::to_write(
     "rules of this kind get no conditions that say what becomes of them",
 );
 pub(super) const DESTINATION_RULES: Right = Right { resource: "destinationrules/status", ..VIRTUAL_SERVICES };
+pub(super) const HTTP_ROUTES: Right =
+    Right { resource: "httproutes/status", group: "gateway.networking.k8s.io", ..VIRTUAL_SERVICES };
 
 /// To judge a world takes at most this share of a core.
 const SHARE: u32 = 20;
@@ -39,6 +41,7 @@ pub(super) struct Judge {
     pub(super) holding: watch::Receiver<bool>,
     pub(super) virtual_services: Desk,
     pub(super) destination_rules: Desk,
+    pub(super) http_routes: Desk,
     pub(super) events: Events,
     /// Worlds are judged at least so far apart.
     pub(super) apart: Duration,
@@ -81,8 +84,8 @@ impl Judge {
                     self.write_all(known, &now).await;
                 }
             }
-            let opens = [self.virtual_services.opens(), self.destination_rules.opens(), again];
-            let until = opens.into_iter().flatten().min();
+            let desks = [&self.virtual_services, &self.destination_rules, &self.http_routes];
+            let until = desks.into_iter().map(Desk::opens).chain([again]).flatten().min();
             tokio::select! {
                 woken = woken(&mut wanted, &mut changes, until, self.apart / 4) => if woken.is_none() { return },
                 held = self.holding.changed() => if held.is_err() { return },
@@ -118,23 +121,40 @@ impl Judge {
     }
 
     async fn write_one(&mut self, object: &ObjectRef, record: &Record, wanted: &[Arc<Condition>]) {
-        let now = format!("{:.0}", Timestamp::now());
-        let Some(merged) = merge(&record.conditions, wanted, record.generation, &now) else { return };
+        let Some(merged) = record.merged(object.kind, wanted) else { return };
         let Some(path) = self.shown.path(object.kind, &object.namespace) else { return };
+        let Some(member) = Record::member(object.kind) else { return };
         let desk = match object.kind {
             Kind::DestinationRule => &mut self.destination_rules,
+            Kind::HttpRoute => &mut self.http_routes,
             _ => &mut self.virtual_services,
         };
+        // At the version that was read: whoever has written since is not overwritten.
         let metadata = json!({"uid": record.uid, "resourceVersion": record.version});
-        let patch = Patch::Merge(json!({"metadata": metadata, "status": {"conditions": merged.conditions}}));
+        let patch = Patch::Merge(json!({"metadata": metadata, "status": {member: merged.list}}));
         let manager = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         match desk.send(Request::new(path.as_str()).patch_subresource("status", &object.name, &manager, &patch)).await {
-            Ok(answer) => self.shown.wrote(object, answer),
+            Ok(answer) => {
+                // An API server that makes something else of it would be written to without end.
+                let kept = self.shown.wrote(object, answer).filter(|kept| kept.merged(object.kind, wanted).is_some());
+                kept.iter().for_each(|kept| self.left.leave(object, &kept.version));
+            }
             Err(Refusal::Object) => return self.left.leave(object, &record.version),
             Err(Refusal::Closed) => return,
         }
         for condition in merged.news.iter().filter(|condition| condition.warns) {
             self.events.warn(&path, record, condition).await;
+        }
+    }
+}
+
+impl Record {
+    /// What is to be stated, unless it is.
+    fn merged(&self, kind: Kind, wanted: &[Arc<Condition>]) -> Option<Merged> {
+        let now = format!("{:.0}", Timestamp::now());
+        match kind {
+            Kind::HttpRoute => merge::parents(&self.stated, &self.parent_refs, wanted, self.generation, &now),
+            _ => merge::conditions(&self.stated, wanted, self.generation, &now),
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::super::rights::Right;
 use super::desk::{Desk, Left, Refusal};
 use super::shown::{REDIRECTION, Record, Shown};
-use super::{MANAGER, Wanted, woken};
+use super::{Capture, MANAGER, Wanted, woken};
 
 pub(super) const RIGHT: Right =
     Right::to_write("", "pods", &["patch"], "captured pods do not get the annotation meshlet.dev/redirection");
@@ -49,7 +49,7 @@ async fn write(shown: &Shown, wanted: &Wanted, desk: &mut Desk, left: &mut Left)
         let patch = json!({"metadata": {"uid": record.uid, "annotations": {REDIRECTION: value}}});
         let manager = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         match desk.send(Request::new(path).patch(&pod.name, &manager, &Patch::Merge(patch))).await {
-            Ok(answer) => shown.wrote(&pod, answer),
+            Ok(answer) => drop(shown.wrote(&pod, answer)),
             Err(Refusal::Object) => left.leave(&pod, &record.version),
             Err(Refusal::Closed) => return,
         }
@@ -60,10 +60,10 @@ impl Wanted {
     /// What a pod's annotation is to be, `None` while that is not known: a marked pod may be about to be captured, and then the
     /// annotation of the daemon before this one is right.
     fn redirection(&self, pod: &Record) -> Option<Option<&'static str>> {
-        match self.marked.iter().find(|(uid, _)| *uid == pod.uid) {
-            Some((_, true)) => Some(Some(CAPTURED)),
-            Some((_, false)) => None,
-            None => Some(None),
+        match self.marked(&pod.uid).map(|marked| &marked.capture) {
+            Some(Capture::Done) => Some(Some(CAPTURED)),
+            Some(Capture::Pending | Capture::Failed(_)) => None,
+            Some(Capture::Refused(_)) | None => Some(None),
         }
     }
 }

@@ -48,23 +48,28 @@ pub(crate) struct Record {
     pub(super) generation: i64,
     /// A pod's annotation.
     pub(super) redirection: Option<Box<str>>,
-    /// All of a rule's conditions, whoever wrote them.
-    pub(super) conditions: Arc<[Value]>,
+    /// What is stated on a rule, whoever wrote it: its conditions, or an HTTPRoute's parents with theirs.
+    pub(super) stated: Arc<[Value]>,
+    /// `spec.parentRefs` of an HTTPRoute.
+    pub(super) parent_refs: Arc<[Value]>,
 }
 
 impl Record {
     /// Takes out of an object what no rule depends on; it is another whenever the object is written, whatever is written.
     pub(crate) fn take(kind: Kind, body: &mut Map<String, Value>) -> Self {
-        let mut conditions = Value::Null;
-        if let (Kind::VirtualService | Kind::DestinationRule, Some(mut status)) = (kind, written(kind, body)) {
-            conditions = status["conditions"].take();
-        }
+        let list = |value: Option<Value>| match value {
+            Some(Value::Array(entries)) => entries.into(),
+            _ => Arc::default(),
+        };
+        let stated = Self::member(kind).and_then(|member| Some(body.remove("status")?.get_mut(member)?.take()));
+        let spec = body.get("spec").filter(|_| kind == Kind::HttpRoute);
         let mut record = Self {
             uid: Box::default(),
             version: Box::default(),
             generation: 0,
             redirection: None,
-            conditions: conditions.as_array_mut().map(std::mem::take).unwrap_or_default().into(),
+            stated: list(stated),
+            parent_refs: list(spec.and_then(|spec| spec.get("parentRefs")).cloned()),
         };
         let Some(Value::Object(metadata)) = body.get_mut("metadata") else { return record };
         let text = |value: &Value| value.as_str().map(Box::from);
@@ -76,11 +81,20 @@ impl Record {
         }
         record
     }
-}
 
-/// A rule's status, which is no part of what it says.
-fn written(kind: Kind, body: &mut Map<String, Value>) -> Option<Value> {
-    matches!(kind, Kind::VirtualService | Kind::DestinationRule).then(|| body.remove("status")).flatten()
+    /// Whether what becomes of objects of a kind is stated on them.
+    pub(crate) fn is_stated(kind: Kind) -> bool {
+        Self::member(kind).is_some()
+    }
+
+    /// Where in `status` it is.
+    pub(super) fn member(kind: Kind) -> Option<&'static str> {
+        match kind {
+            Kind::VirtualService | Kind::DestinationRule => Some("conditions"),
+            Kind::HttpRoute => Some("parents"),
+            _ => None,
+        }
+    }
 }
 
 impl Shown {
@@ -112,16 +126,17 @@ impl Shown {
         self.changed.send_replace(());
     }
 
-    /// An object as the answer to our own write shows it.
-    pub(super) fn wrote(&self, object: &ObjectRef, answer: Value) {
-        let Value::Object(mut body) = answer else { return };
+    /// An object as the answer to our own write shows it, which is given back.
+    pub(super) fn wrote(&self, object: &ObjectRef, answer: Value) -> Option<Record> {
+        let Value::Object(mut body) = answer else { return None };
         let record = Record::take(object.kind, &mut body);
         if let Some(entry) = self.lock().records.get_mut(object)
             && entry.record.uid == record.uid
             && older(&entry.record, &record)
         {
-            (entry.record, entry.own) = (record, Some(Instant::now()));
+            (entry.record, entry.own) = (record.clone(), Some(Instant::now()));
         }
+        Some(record)
     }
 
     pub(crate) fn forget(&self, object: &ObjectRef) {
