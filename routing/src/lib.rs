@@ -13,6 +13,7 @@ pub mod fault;
 mod hash_key;
 pub mod inventory;
 pub mod manifest;
+mod map;
 pub mod model;
 pub mod retry;
 pub mod table;

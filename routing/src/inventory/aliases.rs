@@ -1,7 +1,6 @@
 //! Services of `type: ExternalName`: further names of what they lead to.
 
-use std::collections::HashMap;
-
+use crate::map::HashMap;
 use crate::model::{Alias, Hostname};
 use crate::validate::ServiceSpec;
 
@@ -10,12 +9,12 @@ use crate::validate::ServiceSpec;
 pub(super) fn aliases<'s>(services: impl Iterator<Item = &'s ServiceSpec>) -> HashMap<Hostname, Vec<Alias>> {
     let external: Vec<(Hostname, &ServiceSpec, &Hostname)> = services
         .filter_map(|service| {
-            let host = Hostname::service(&service.object.name, &service.object.namespace);
-            Some((host, service, service.external_name.as_ref()?))
+            let target = service.external_name.as_ref()?;
+            Some((Hostname::service(&service.object.name, &service.object.namespace), service, target))
         })
         .collect();
     let targets: HashMap<&Hostname, &Hostname> = external.iter().map(|(host, _, target)| (host, *target)).collect();
-    let mut found: HashMap<Hostname, Vec<Alias>> = HashMap::new();
+    let mut found: HashMap<Hostname, Vec<Alias>> = HashMap::default();
     for (host, service, target) in &external {
         // A chain is no longer than there are aliases, or it is a circle.
         let end = (0..external.len()).fold(*target, |name, _| targets.get(name).unwrap_or(&name));

@@ -1,7 +1,6 @@
 //! Lists of objects in which each has its place.
 
-use std::collections::HashMap;
-
+use crate::map::HashMap;
 use crate::model::ObjectRef;
 
 /// Where an object stands in the list of its kind.

@@ -9,13 +9,14 @@ mod names;
 mod tests;
 mod touched;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use self::listed::Listed;
 use self::names::Names;
 pub use self::touched::Touched;
+use crate::map::HashMap;
 use crate::model::{
     DefaultExport, DestinationRule, ExportTo, Hostname, Kind, MeshConfig, ObjectRef, Pod, Resolution, Service,
     VirtualService, World,
@@ -133,7 +134,7 @@ impl Inventory {
                 let export_to = exported(&entry.export_to, &mesh.services, &entry.object);
                 self.take_entry(&name(&entry.object));
                 self.names.mention(entry);
-                entry.hosts.iter().for_each(|host| self.changed.rules.name(host.clone()));
+                entry.hosts.iter().for_each(|host| self.changed.rules.service(host.clone()));
                 self.entries.insert(name(&entry.object), ServiceEntry { export_to, ..entry.clone() });
                 self.stale_entries.insert(name(&entry.object));
             }
@@ -255,7 +256,7 @@ impl Inventory {
     /// A service is another. One that is a name for another one may change what any name stands for: that is rare.
     fn service_changed<'s>(&mut self, versions: impl Iterator<Item = &'s ServiceSpec>) {
         for version in versions {
-            self.changed.rules.name(Hostname::service(&version.object.name, &version.object.namespace));
+            self.changed.rules.service(Hostname::service(&version.object.name, &version.object.namespace));
             if version.external_name.is_some() {
                 self.changed.rules.everything();
             }
@@ -291,7 +292,7 @@ impl Inventory {
         let Some(gone) = self.entries.remove(name) else { return };
         self.names.leave(&gone);
         for host in &gone.hosts {
-            self.changed.rules.name(host.clone());
+            self.changed.rules.service(host.clone());
             self.world.services.take(&gone.object, host);
         }
     }

@@ -10,12 +10,14 @@ pub struct Touched {
     names: BTreeSet<Hostname>,
     /// Wildcards, each by its suffix.
     suffixes: Vec<HostPattern>,
+    services: bool,
     everything: bool,
 }
 
 impl Touched {
     /// Nothing that was compiled still holds.
-    pub const EVERYTHING: Self = Self { names: BTreeSet::new(), suffixes: Vec::new(), everything: true };
+    pub const EVERYTHING: Self =
+        Self { names: BTreeSet::new(), suffixes: Vec::new(), services: true, everything: true };
 
     /// Whether nothing is another.
     #[must_use]
@@ -27,6 +29,12 @@ impl Touched {
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.everything
+    }
+
+    /// Whether services are others, and not only their rules.
+    #[must_use]
+    pub fn services(&self) -> bool {
+        self.services
     }
 
     /// Whether something about a host may be another.
@@ -43,6 +51,12 @@ impl Touched {
     /// Adds a name.
     pub(super) fn name(&mut self, host: Hostname) {
         self.names.insert(host);
+    }
+
+    /// Adds a service: there is one now, there was, or it has other names, addresses or ports.
+    pub(super) fn service(&mut self, host: Hostname) {
+        self.services = true;
+        self.name(host);
     }
 
     /// Adds what a rule is written for.

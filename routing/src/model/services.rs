@@ -1,9 +1,9 @@
 //! All services of a world, found by host.
 
-use std::collections::HashMap;
 use std::ops::Deref;
 
 use super::{Alias, Hostname, ObjectRef, Service};
+use crate::map::HashMap;
 
 /// Services in no order; of a host there may be one of each object.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,6 @@
 //! Finds what was written for a host without looking at what was written for others.
 
-use std::collections::HashMap;
-
+use crate::map::HashMap;
 use crate::model::{HostPattern, Hostname};
 
 /// Values by the pattern that they were written for, each pattern's in the order of insertion.
@@ -14,7 +13,7 @@ pub(crate) struct ByHost<'w, T> {
 
 impl<T> Default for ByHost<'_, T> {
     fn default() -> Self {
-        Self { exact: HashMap::new(), suffixes: HashMap::new(), any: Vec::new() }
+        Self { exact: HashMap::default(), suffixes: HashMap::default(), any: Vec::new() }
     }
 }
 

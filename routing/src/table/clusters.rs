@@ -1,6 +1,6 @@
 //! From (host, port, subset) to endpoints and a policy: Envoy's clusters, as one scope sees them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use super::localities::Localities;
 use super::policy;
 use crate::balance::layout::Layout;
 use crate::inventory::Touched;
+use crate::map::HashMap;
 use crate::model::{
     ConnectionPool, Endpoint, Family, Hostname, Labels, LoadBalancer, LocalitySetting, ObjectRef, OutlierDetection,
     PolicyDefaults, Protocol, Resolution, Service, ServicePort, Subset, TlsOrigination, Warmup,

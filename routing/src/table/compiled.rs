@@ -1,13 +1,14 @@
 //! What is compiled once for each port of a service, and kept for as long as nothing that it was made of is another.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
 use super::clusters::ClusterId;
 use super::filter_chains::FilterChains;
+use super::routes::Routes;
 use super::virtual_host::VirtualHost;
 use crate::inventory::Touched;
+use crate::map::HashMap;
 use crate::model::{Hostname, ObjectRef};
 
 /// By host and port.
@@ -68,6 +69,7 @@ impl Trace {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Earlier<'e> {
     pub(super) compiled: &'e Compiled,
+    pub(super) routes: &'e Routes,
     pub(super) touched: &'e Touched,
 }
 

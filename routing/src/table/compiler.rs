@@ -1,17 +1,18 @@
 //! Compiles for one scope: each port of a service once, each cluster once, and of what was compiled for an earlier world only
 //! what is another since.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Scope;
 use super::clusters::{ClusterTable, Target, cluster};
 use super::compiled::{Compiled, Earlier, Trace, Unit};
 use super::destination_rules::Policy;
+use super::domains::Domains;
 use super::filter_chains::FilterChains;
 use super::policy::{self, OfConnections};
 use super::rules::View;
 use super::virtual_host::VirtualHost;
+use crate::map::HashMap;
 use crate::model::{HashKey, Hostname, RetryPolicy, Service};
 
 /// Builds each cluster once.
@@ -39,7 +40,7 @@ impl<'v, 'w> Clusters<'v, 'w> {
         Self {
             view,
             client: Arc::new(view.scope.clone()),
-            policies: HashMap::new(),
+            policies: HashMap::default(),
             table,
             earlier,
             compiled: Compiled::default(),
@@ -78,6 +79,11 @@ impl<'v, 'w> Clusters<'v, 'w> {
         let value = Arc::clone(&unit.value);
         self.compiled.chains.insert(key, unit);
         value
+    }
+
+    /// The names of a port, if nobody has other names since.
+    pub(super) fn earlier_names(&self, port: u16) -> Option<&'v Domains> {
+        self.earlier.filter(|earlier| !earlier.touched.services()).and_then(|earlier| earlier.routes.names(port))
     }
 
     fn traced<T>(&mut self, host: &Hostname, compile: impl FnOnce(&mut Self) -> T) -> Unit<T> {

@@ -4,9 +4,9 @@
 mod within;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::map::HashMap;
 use crate::model::{HeaderOperations, HttpAction, HttpMatch, HttpRule, VirtualService, World};
 
 /// VirtualServices without hosts, by namespace and name. Which clients meet them is the roots' to say.

@@ -1,9 +1,8 @@
 //! Which DestinationRules a scope uses for a host.
 
-use std::collections::HashMap;
-
 use super::Scope;
 use super::by_host::ByHost;
+use crate::map::HashMap;
 use crate::model::{DestinationRule, ExportTo, Hostname, Labels, ObjectRef, Subset, TrafficPolicy};
 
 /// The destination rules that apply to one host, merged.
@@ -29,7 +28,7 @@ pub(super) struct PolicyIndex<'w>(HashMap<&'w str, ByHost<'w, &'w DestinationRul
 
 impl<'w> PolicyIndex<'w> {
     pub(super) fn new(rules: &'w [DestinationRule]) -> Self {
-        let mut namespaces: HashMap<&str, ByHost<'w, &DestinationRule>> = HashMap::new();
+        let mut namespaces: HashMap<&str, ByHost<'w, &DestinationRule>> = HashMap::default();
         for rule in rules {
             namespaces.entry(&rule.object.namespace).or_default().insert(&rule.host, rule);
         }

@@ -1,6 +1,5 @@
 //! What one address of a service does with connections that are not read as HTTP: Envoy's filter chains.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use super::rules::View;
 use super::targets::Targets;
 use super::{RuleRef, Scope};
 use crate::decide::Reason;
+use crate::map::HashMap;
 use crate::model::{
     Destination, HostPattern, Hostname, L4Match, Protocol, Service, ServicePort, Split, Subnet, TcpRule, TlsRule,
     VirtualService,

@@ -1,7 +1,6 @@
 //! HTTPRoutes attached to Services: which of them a client's requests meet, and in which order their matches are tried.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::RuleRef;
@@ -10,6 +9,7 @@ use super::compiler::Clusters;
 use super::rules::View;
 use super::virtual_host::{Route, RouteMatch, VirtualHost};
 use crate::decide::Reason;
+use crate::map::HashMap;
 use crate::model::{
     Hostname, HttpMatch, HttpRoute, HttpRule, ObjectRef, Service, ServiceParent, ServicePort, StringMatch, World,
 };
@@ -35,7 +35,7 @@ pub(crate) enum Unattached {
 
 impl<'w> Attached<'w> {
     pub(super) fn new(world: &'w World) -> Self {
-        let mut by_host: HashMap<&Hostname, Vec<(&HttpRoute, &ServiceParent)>> = HashMap::new();
+        let mut by_host: HashMap<&Hostname, Vec<(&HttpRoute, &ServiceParent)>> = HashMap::default();
         for route in &world.http_routes {
             for parent in &route.parents {
                 by_host.entry(&parent.host).or_default().push((route, parent));
@@ -96,7 +96,7 @@ pub(super) fn of_service(
         return None;
     }
     entries.sort_by_cached_key(Entry::rank);
-    let mut actions: HashMap<*const HttpRule, Arc<Action>> = HashMap::new();
+    let mut actions: HashMap<*const HttpRule, Arc<Action>> = HashMap::default();
     let routes = entries.iter().filter_map(|entry| {
         let rule: *const HttpRule = entry.rule;
         if let Some(action) = actions.get(&rule) {

@@ -118,7 +118,7 @@ impl Table {
         if touched.is_everything() {
             return Self::compile(&view, Clusters::new(&view));
         }
-        let earlier = Earlier { compiled: &self.compiled, touched };
+        let earlier = Earlier { compiled: &self.compiled, routes: &self.routes, touched };
         Self::compile(&view, Clusters::since(&view, clusters, Some(earlier)))
     }
 

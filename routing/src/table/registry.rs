@@ -1,8 +1,7 @@
 //! The services that a scope knows: those that its requests may name, and those that its routes may lead to.
 
-use std::collections::HashMap;
-
 use super::Scope;
+use crate::map::HashMap;
 use crate::model::{
     Alias, Hostname, HttpAction, HttpRule, Kind, Service, ServicePort, Sidecar, Split, VirtualService, World,
 };
@@ -34,7 +33,7 @@ impl<'w> Registry<'w> {
         let visible = || world.services.iter().filter(|service| service.export_to.reaches(client));
         let mut imported: Vec<&Service> = visible().filter(wanted).collect();
         imported.sort_by_key(|service| (&service.created, &service.name, &service.namespace, &service.host));
-        let mut by_host: HashMap<&Hostname, Vec<&Service>> = HashMap::new();
+        let mut by_host: HashMap<&Hostname, Vec<&Service>> = HashMap::default();
         for service in &imported {
             by_host.entry(&service.host).or_default().push(service);
         }
@@ -50,7 +49,7 @@ impl<'w> Registry<'w> {
             visible.map(|alias| (&alias.host, &service.host))
         });
         let aliases = aliases.filter(|(alias, _)| !by_host.contains_key(alias)).collect();
-        let mut registry = Self { imported, by_host, inferred: HashMap::new(), aliases };
+        let mut registry = Self { imported, by_host, inferred: HashMap::default(), aliases };
         if sidecar.is_some() {
             registry.infer(world, scope, rules);
         }

@@ -1,7 +1,7 @@
 //! Where a connection arrives: listeners of single addresses, of a port at every address, and the names behind them.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use super::rules::View;
 use super::targets::Leg;
 use super::virtual_host::{self, VirtualHost};
 use crate::decide::Dialled;
+use crate::map::HashMap;
 use crate::model::{Endpoint, OutboundTraffic, Protocol, Service, ServicePort};
 
 /// One port of a service as a listener has it.
@@ -57,8 +58,8 @@ impl Routes {
         let mut routes = Self {
             ruled_anywhere: ports.iter().filter(|(_, names)| names.rule_strangers()).map(|(port, _)| *port).collect(),
             ports,
-            addresses: HashMap::new(),
-            anywhere: HashMap::new(),
+            addresses: HashMap::default(),
+            anywhere: HashMap::default(),
             pods: BTreeSet::new(),
             ruled: BTreeSet::new(),
             outbound: view.outbound(),
@@ -68,7 +69,7 @@ impl Routes {
                 let host = virtual_host::of_service(view, clusters, service, port);
                 let chains =
                     (!port.protocol.is_http()).then(|| filter_chains::of_service(view, clusters, service, port));
-                routes.listen(view, service, port, &Listener { protocol: port.protocol, host, chains });
+                routes.listen(service, port, &Listener { protocol: port.protocol, host, chains });
             }
         }
         routes
@@ -76,8 +77,8 @@ impl Routes {
 
     /// The oldest of several services at one address and port is heard, with the server names of the others
     /// (istio/istio@86c9f01 pilot/pkg/networking/core/listener.go, outboundListenerConflict).
-    fn listen(&mut self, view: &View<'_>, service: &Service, port: &ServicePort, listener: &Listener) {
-        let meant = self.gives_meaning(&view.names(service), port, listener);
+    fn listen(&mut self, service: &Service, port: &ServicePort, listener: &Listener) {
+        let meant = self.gives_meaning(service, port, listener);
         let addresses = listened(service, port);
         if addresses.is_empty() && !service.headless() {
             if !port.protocol.is_http() {
@@ -97,6 +98,11 @@ impl Routes {
                 heard(self.addresses.entry(Dialled { address, port: port.number }), listener);
             }
         }
+    }
+
+    /// The names of a port declared HTTP.
+    pub(super) fn names(&self, port: u16) -> Option<&Domains> {
+        self.ports.get(&port)
     }
 
     pub(super) fn ruled(&self) -> impl Iterator<Item = (IpAddr, u16)> + '_ {
@@ -185,16 +191,13 @@ impl Routes {
     }
 
     /// Whether a rule stands behind any name of the service: an unregistered host may have taken one of them.
-    fn gives_meaning(&self, names: &[String], port: &ServicePort, listener: &Listener) -> bool {
+    fn gives_meaning(&self, service: &Service, port: &ServicePort, listener: &Listener) -> bool {
         let Listener { host, chains, .. } = listener;
         let opaque = chains.as_ref().is_some_and(|chains| chains.ruled());
         match port.protocol {
             Protocol::Unknown => host.ruled() || opaque,
             protocol if protocol.is_http() => {
-                let named = |names_of_port: &Domains| {
-                    names.iter().any(|name| names_of_port.find(name).is_some_and(VirtualHost::ruled))
-                };
-                host.ruled() || self.ports.get(&port.number).is_some_and(named)
+                host.ruled() || self.ports.get(&port.number).is_some_and(|names| names.rule_aside(service))
             }
             _ => opaque,
         }
