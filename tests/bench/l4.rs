@@ -63,6 +63,8 @@ struct Bench {
     unmarked: Client,
     sandbox: Sandbox,
     service: SocketAddr,
+    /// The same pod's Service that nobody wrote a rule for.
+    unruled: SocketAddr,
     endpoint: SocketAddr,
     millis: u64,
     on_loopback: u64,
@@ -79,6 +81,8 @@ impl Bench {
         let unmarked = sandbox.add_pod(PodSpec::new(NAMESPACE, "unmarked"))?;
         let service = ServiceSpec::new(NAMESPACE, "server", 9000, 80).port_name("tcp").selecting("app", "server");
         let service = (sandbox.add_service(service)?, 9000).into();
+        let unruled = ServiceSpec::new(NAMESPACE, "unruled", 9000, 80).port_name("tcp").selecting("app", "server");
+        let unruled = (sandbox.add_service(unruled)?, 9000).into();
         sandbox.apply("rules.yaml", RULES)?;
         let daemon = start(&sandbox)?;
         let (mut captured, unmarked) = (sandbox.client(&captured)?, sandbox.client(&unmarked)?);
@@ -88,7 +92,7 @@ impl Bench {
         }
         let endpoint = (sandbox.pod_ip(&server)?, 80).into();
         let on_loopback = on_loopback(&mut captured)?;
-        Ok(Self { daemon, captured, unmarked, sandbox, service, endpoint, millis, on_loopback })
+        Ok(Self { daemon, captured, unmarked, sandbox, service, unruled, endpoint, millis, on_loopback })
     }
 
     /// Every comparison once in each order.
@@ -103,11 +107,12 @@ impl Bench {
             let paths = if present { ["with", "without"] } else { ["without", "with"] };
             for path in paths {
                 self.presence(path == "with")?;
-                let mut rates = (0..VISIT)
-                    .map(|_| self.window("kube-proxy", Load::Connects))
-                    .collect::<anyhow::Result<Vec<_>>>()?;
-                rates.sort_by(f64::total_cmp);
-                println!("unmarked {path} {:.1}", rates[VISIT / 2]);
+                for (name, service) in [("unmarked", "unruled"), ("ruled", "kube-proxy")] {
+                    let rates = (0..VISIT).map(|_| self.window(service, Load::Connects));
+                    let mut rates = rates.collect::<anyhow::Result<Vec<_>>>()?;
+                    rates.sort_by(f64::total_cmp);
+                    println!("{name} {path} {:.1}", rates[VISIT / 2]);
+                }
             }
         }
         Ok(())
@@ -118,6 +123,7 @@ impl Bench {
         let (client, to) = match path {
             "kernel" => (&mut self.captured, self.service),
             "direct" => (&mut self.captured, self.endpoint),
+            "unruled" => (&mut self.unmarked, self.unruled),
             _ => (&mut self.unmarked, self.service),
         };
         let report = client.load(&LoadCall { to, load, millis: self.millis })?;

@@ -18,9 +18,10 @@ use crate::{build, packages, process, workspace};
 ///       One captured pod, one endpoint: to the Service, whose rules the kernel carries out
 ///       in connect(2), and to the endpoint's own address. For information, the same by
 ///       kube-proxy, from an unmarked pod.
-///   unmarked
-///       Connections of an unmarked pod to that Service: meshlet running, and stopped and
-///       uninstalled.
+///   unmarked, ruled
+///       Connections of an unmarked pod to a Service without rules, and to that one: meshlet
+///       running, and stopped and uninstalled. The hook looks the Service up, and for a
+///       ruled one the pod too.
 ///
 /// Only ratios of neighbouring windows count. Printed are their median, quartiles, and a 95 %
 /// interval of the median (sign test). `equal within noise`: that interval lies within 0.98
@@ -47,16 +48,21 @@ struct Comparison {
     scale: f64,
 }
 
-const COMPARISONS: [Comparison; 4] = [
+const COMPARISONS: [Comparison; 5] = [
     Comparison::of("bulk", "MB/s", 1e6),
     Comparison::of("ping-pong", "round trips/s", 1.0),
     Comparison::of("connects", "connections/s", 1.0),
-    Comparison { name: "unmarked", paths: ["with", "without"], beside: None, unit: "connections/s", scale: 1.0 },
+    Comparison::of_unmarked("unmarked"),
+    Comparison::of_unmarked("ruled"),
 ];
 
 impl Comparison {
     const fn of(name: &'static str, unit: &'static str, scale: f64) -> Self {
         Self { name, paths: ["kernel", "direct"], beside: Some("kube-proxy"), unit, scale }
+    }
+
+    const fn of_unmarked(name: &'static str) -> Self {
+        Self { name, paths: ["with", "without"], beside: None, unit: "connections/s", scale: 1.0 }
     }
 
     /// Rates of one path, in the order of time.
