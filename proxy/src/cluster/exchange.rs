@@ -52,6 +52,12 @@ impl Trouble {
         let causes = status.details.iter().flat_map(|details| &details.causes);
         causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
     }
+
+    /// Whether it is refused because of this field.
+    pub(crate) fn is_about(&self, field: &str) -> bool {
+        let Self::Refused(status) = self else { return false };
+        status.details.iter().any(|details| details.causes.iter().any(|cause| cause.field == field))
+    }
 }
 
 /// Sends a request and gives the body of the answer.

@@ -26,8 +26,11 @@ const PAGE: u32 = 250;
 const LIVED: Duration = Duration::from_secs(10);
 /// So often in a row a resource is not there before its objects are taken to be gone.
 const CERTAIN: u32 = 3;
-/// What is asked for where metadata is enough.
+/// What a watch is asked for where metadata is enough.
 const METADATA: HeaderValue = HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+/// The same for a list, which is refused under the other name.
+const METADATA_LIST: HeaderValue =
+    HeaderValue::from_static("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1");
 
 /// What a step led to.
 enum Step {
@@ -171,13 +174,19 @@ impl Follower {
             wanted.field_selector = watched.field_selector();
             wanted.continue_token = next.take();
             let request = Request::new(path).list(&wanted).map_err(|error| Trouble::Garbage(error.to_string()))?;
-            let text = fetch(&self.client, self.accepting(request)).await?;
+            let text = fetch(&self.client, self.accepting(request, METADATA_LIST)).await?;
             self.watch.heard();
             let metadata = [("resourceVersion", Keep::All), ("continue", Keep::All)];
             let page = [("metadata", Keep::Only(&metadata)), ("items", watched.keep)];
             let mut page = Keep::Only(&page).read(&text).map_err(|error| Trouble::Garbage(error.to_string()))?;
             drop(text);
-            let (Some(version), Value::Array(items)) = (version(&page), page["items"].take()) else {
+            // Of metadata, a list without any has no `items`, as it comes from Go.
+            let items = match page["items"].take() {
+                Value::Array(items) => Some(items),
+                Value::Null => Some(Vec::new()),
+                _ => None,
+            };
+            let Some((version, items)) = version(&page).zip(items) else {
                 return Err(Trouble::Garbage("a list without items or resourceVersion".to_owned()));
             };
             for item in items {
@@ -204,7 +213,7 @@ impl Follower {
             ..WatchParams::default()
         };
         let request = Request::new(path).watch(&wanted, from).map_err(|error| Trouble::Garbage(error.to_string()))?;
-        let lines = lines(&self.client, self.accepting(request)).await?;
+        let lines = lines(&self.client, self.accepting(request, METADATA)).await?;
         self.watch.heard();
         Ok(lines)
     }
@@ -288,9 +297,9 @@ impl Follower {
         self.told.send(Told { from: self.place, version, news }).await.is_ok()
     }
 
-    fn accepting(&self, mut request: http::Request<Vec<u8>>) -> http::Request<Vec<u8>> {
+    fn accepting(&self, mut request: http::Request<Vec<u8>>, metadata: HeaderValue) -> http::Request<Vec<u8>> {
         if self.watch.watched.metadata_only {
-            request.headers_mut().insert(http::header::ACCEPT, METADATA);
+            request.headers_mut().insert(http::header::ACCEPT, metadata);
         }
         request
     }
@@ -327,8 +336,13 @@ impl Follower {
             (Trouble::Silent(_) | Trouble::Garbage(_), _) if self.version.is_none() => self.streaming = false,
             _ => {}
         }
-        if !matches!(trouble.code(), 404 | 410) {
-            self.watch.stand(Standing::Failing(trouble.to_string()));
+        match trouble.code() {
+            410 => {}
+            404 if self.watch.watched.built_in => self.watch.stand(Standing::Failing(format!(
+                "{trouble}; the cluster does not serve it: Kubernetes 1.21 or a newer one is needed"
+            ))),
+            404 => {}
+            _ => self.watch.stand(Standing::Failing(trouble.to_string())),
         }
         Some(self.pace.after(self.failures, self.draw.next_u32()))
     }

@@ -166,6 +166,16 @@ async fn given_a_cluster_then_its_objects_are_in_force_all_at_once_and_follow_it
 }
 
 #[tokio::test]
+async fn given_a_cluster_without_objects_then_that_is_known() {
+    for streaming in [true, false] {
+        let server = ApiServer::start().expect("an API server");
+        server.stream_lists(streaming);
+        let cluster = settled(&server).await;
+        assert!(world(&cluster).namespaces.is_empty(), "streaming {streaming}");
+    }
+}
+
+#[tokio::test]
 async fn given_pods_then_this_nodes_are_whole_and_of_others_what_endpoints_need_is_kept() {
     let server = ApiServer::start().expect("an API server");
     shop(&server);
@@ -251,4 +261,18 @@ async fn given_an_absent_crd_then_it_is_waited_for_and_its_end_is_seen() {
     until(&mut cluster, "its CRD", |cluster| names(cluster) == ["first"]).await;
     server.serve("virtualservices", &[]);
     until(&mut cluster, "its CRD's end", |cluster| names(cluster).is_empty()).await;
+}
+
+#[tokio::test]
+async fn given_a_cluster_that_is_too_old_for_what_is_needed_then_it_is_said_and_waited_for() {
+    let server = ApiServer::start().expect("an API server");
+    server.serve("endpointslices", &[]);
+    shop(&server);
+    let mut cluster = follow(&server);
+    let said = |cluster: &Cluster| state(&cluster.watches(), "endpointslices").message.contains("1.21");
+    until(&mut cluster, "that it is too old", said).await;
+    assert!(!cluster.settled());
+    server.serve("endpointslices", &["v1"]);
+    until(&mut cluster, "all is known", Cluster::settled).await;
+    assert_eq!(endpoints(&cluster).len(), 2);
 }

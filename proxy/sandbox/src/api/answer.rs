@@ -92,9 +92,13 @@ impl View {
             (self.kind, &*self.api_version)
         };
         let version = store.version();
+        // As Go writes what was never made.
+        let items = match self.metadata_only && items.is_empty() {
+            true => "null".to_owned(),
+            false => format!("[{}]", items.join(",")),
+        };
         format!(
-            r#"{{"kind":"{kind}List","apiVersion":"{api_version}","metadata":{{"resourceVersion":"{version}"{next}}},"items":[{}]}}"#,
-            items.join(",")
+            r#"{{"kind":"{kind}List","apiVersion":"{api_version}","metadata":{{"resourceVersion":"{version}"{next}}},"items":{items}}}"#
         )
     }
 

@@ -139,6 +139,10 @@ fn answer(shared: &Shared, of: &Objects, asked: &Asked<'_>) -> Answer {
     let view = View::new(of, asked.accept);
     let mut state = shared.lock();
     match (asked.method, of.key()) {
+        ("GET", None) if asked.accept.contains("as=PartialObjectMetadata;") => {
+            let problem = "you requested PartialObjectMetadata, but the requested object is a list";
+            Answer::failure(406, "NotAcceptable", problem)
+        }
         ("GET", None) => {
             let started_at = asked.query.get("continue").is_some();
             if started_at && state.expired_lists {

@@ -85,7 +85,7 @@ impl Served {
     }
 }
 
-/// As the API server answers for what it does not serve.
+/// As the API server answers for what it does not serve: in no JSON.
 pub(crate) fn not_found() -> Answer {
-    Answer::failure(404, "NotFound", "the server could not find the requested resource")
+    Answer { status: 404, body: "404 page not found\n".to_owned() }
 }

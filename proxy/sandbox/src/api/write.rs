@@ -1,10 +1,10 @@
 //! POST, PUT, PATCH and DELETE.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, View};
+use super::answer::{Answer, View, failure};
 use super::request::Objects;
-use super::store::{Refused, Store};
+use super::store::{Key, Refused, Store};
 
 /// Carries out a write; the bodies of all of them are JSON.
 pub(crate) fn write(store: &mut Store, method: &str, content_type: &str, of: &Objects, body: &[u8]) -> Answer {
@@ -15,6 +15,10 @@ pub(crate) fn write(store: &mut Store, method: &str, content_type: &str, of: &Ob
             Ok(gone) => Answer::ok(view.object(&gone)),
             Err(refused) => Answer::refused(&refused, of),
         };
+    }
+    let merges = ["application/merge-patch+json", "application/apply-patch+yaml"];
+    if method == "PATCH" && !merges.iter().any(|kind| content_type.starts_with(kind)) {
+        return Answer::failure(415, "UnsupportedMediaType", "415: Unsupported Media Type");
     }
     let Ok(mut given) = serde_json::from_slice::<Value>(body) else {
         return Answer::failure(400, "BadRequest", "the body is not JSON");
@@ -42,7 +46,7 @@ pub(crate) fn write(store: &mut Store, method: &str, content_type: &str, of: &Ob
             let expected = given["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok());
             let uid = &given["metadata"]["uid"];
             if !uid.is_null() && *uid != known.value["metadata"]["uid"] {
-                return Answer::refused(&Refused::Conflict, &of);
+                return another_uid(&key);
             }
             let patched = given.as_object_mut().map(std::mem::take).unwrap_or_default();
             merge(&mut value, only(patched, of.status));
@@ -56,6 +60,13 @@ pub(crate) fn write(store: &mut Store, method: &str, content_type: &str, of: &Ob
         Ok(stored) => Answer { status, body: view.object(&stored) },
         Err(refused) => Answer::refused(&refused, &of),
     }
+}
+
+/// As for any field that may not be changed, not as for an object that has changed.
+fn another_uid(key: &Key) -> Answer {
+    let mut status = failure(422, "Invalid", &format!("{:?} is invalid: metadata.uid: field is immutable", key.name));
+    status["details"] = json!({"name": key.name, "causes": [{"reason": "FieldValueInvalid", "field": "metadata.uid"}]});
+    Answer { status: 422, body: status.to_string() }
 }
 
 /// A patch of the status changes nothing else, and the other way round.

@@ -87,6 +87,8 @@ impl Desk {
             // Somebody else has written, or it is gone: the watch tells.
             404 | 409 => return Refusal::Object,
             403 if trouble.namespace_ends() => return Refusal::Object,
+            // It is gone, and another has its name.
+            422 if trouble.is_about("metadata.uid") => return Refusal::Object,
             401 | 403 => {
                 if !std::mem::replace(&mut self.told, true) {
                     tracing::warn!(
