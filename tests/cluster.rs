@@ -241,7 +241,7 @@ fn given_no_permission_for_pods_then_the_daemon_is_not_ready_and_says_which_is_m
     let mut daemon = daemon_command(&sandbox, &[]).stderr(std::process::Stdio::piped()).spawn().expect("a daemon");
     let stderr = daemon.stderr.take().expect("its log");
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stderr)).map_while(Result::ok);
-    let said = lines.find(|line| line.contains("forbidden"));
+    let said = lines.find(|line| line.contains("ClusterRole"));
     daemon.kill().expect("killed");
     daemon.wait().expect("reaped");
     let said = said.expect("a line of the log");

@@ -15,7 +15,7 @@ use super::discover::discover;
 use super::exchange::{Lines, Trouble, fetch, lines};
 use super::keep::Keep;
 use super::news::{Known, News, Told, version};
-use super::pace::Pace;
+use super::pace::{BELIEVED, Pace};
 use super::standing::{SILENCE, Standing, Watch};
 use super::writes::Shown;
 use crate::connection::Draw;
@@ -24,8 +24,9 @@ use crate::connection::Draw;
 const PAGE: u32 = 250;
 /// A watch that has lived so long was not refused.
 const LIVED: Duration = Duration::from_secs(10);
-/// So often in a row a resource is not there before its objects are taken to be gone.
-const CERTAIN: u32 = 3;
+/// So often in a row, which takes most of a minute, a resource is not there before its objects are taken to be gone: an API server
+/// that starts may not know of a CRD at first.
+const CERTAIN: u32 = 7;
 /// What a watch is asked for where metadata is enough.
 const METADATA: HeaderValue = HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 /// The same for a list, which is refused under the other name.
@@ -319,7 +320,7 @@ impl Follower {
             // What happened since is not known any more: all is listed again.
             (_, 410) => self.version = None,
             (_, 404) => self.path = None,
-            (Trouble::Refused(status), 401 | 403) => {
+            (Trouble::Refused(status), 401 | 403) if self.failures >= BELIEVED => {
                 self.watch.heard();
                 let problem = self.forbidden(&status.message);
                 self.watch.stand(Standing::Forbidden(problem));

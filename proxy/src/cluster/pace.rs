@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// So often in a row something is forbidden before that is believed: an API server that starts forbids everything until it has read
+/// the roles.
+pub(crate) const BELIEVED: u32 = 4;
+
 /// When it is asked again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {

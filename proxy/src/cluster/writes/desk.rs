@@ -9,7 +9,7 @@ use meshlet_routing::model::ObjectRef;
 use serde_json::Value;
 
 use super::super::exchange::{Trouble, fetch};
-use super::super::pace::Pace;
+use super::super::pace::{BELIEVED, Pace};
 use super::super::rights::Right;
 use crate::connection::Draw;
 
@@ -89,7 +89,7 @@ impl Desk {
             403 if trouble.namespace_ends() => return Refusal::Object,
             // It is gone, and another has its name.
             422 if trouble.is_about("metadata.uid") => return Refusal::Object,
-            401 | 403 => {
+            401 | 403 if self.failures + 1 >= BELIEVED => {
                 if !std::mem::replace(&mut self.told, true) {
                     tracing::warn!(
                         "{trouble}: it is not written back; give the daemon's {role} verbs [{verbs}] on resource {resource:?} of API group {group:?}, or run it with --status-writes=false"
@@ -97,7 +97,7 @@ impl Desk {
                 }
                 self.forbidden
             }
-            400..=428 => {
+            400 | 402 | 404..=428 => {
                 tracing::warn!(place, problem = %trouble, "not written back: the API server refuses it");
                 return Refusal::Object;
             }

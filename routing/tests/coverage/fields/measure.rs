@@ -25,13 +25,8 @@ pub(crate) enum Measured {
 }
 
 pub(crate) fn measure(field: &Field) -> Measured {
-    let without: Value = serde_saphyr::from_str(field.base).unwrap_or_else(|error| panic!("{}: {error}", field.base));
-    let value: Value = serde_saphyr::from_str(field.value).unwrap_or_else(|error| panic!("{}: {error}", field.value));
-    let mut with = without.clone();
-    // A kind that stands before the path is for readers.
-    let steps = steps(field.path.split(": ").last().unwrap_or_default());
-    put(&mut with, &steps, value);
-    let path = written(&steps);
+    let (without, with) = (yaml(field.base), with(field));
+    let path = written(&field_steps(field));
     let read = |object: &Value| if field.path.starts_with("MeshConfig: ") { read_mesh(object) } else { read(object) };
     let (model, faults) = read(&with);
     let mut here = faults.iter().filter(|fault| within(&path, &fault.field));
@@ -49,6 +44,22 @@ pub(crate) fn measure(field: &Field) -> Measured {
     } else {
         Measured::Honoured
     }
+}
+
+/// The object with the field in it.
+pub(crate) fn with(field: &Field) -> Value {
+    let mut object = yaml(field.base);
+    put(&mut object, &field_steps(field), yaml(field.value));
+    object
+}
+
+fn yaml(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// A kind that stands before the path is for readers.
+fn field_steps(field: &Field) -> Vec<Step<'_>> {
+    steps(field.path.split(": ").last().unwrap_or_default())
 }
 
 /// Whether a fault at `fault` is about the field at `path`: at it, or at something around it.

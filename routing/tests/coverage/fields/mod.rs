@@ -20,6 +20,7 @@ mod http_route;
 mod measure;
 mod mesh_config;
 mod others;
+mod schemas;
 mod table;
 mod virtual_service;
 

@@ -71,7 +71,7 @@ fn given_the_table_then_no_field_stands_twice_and_every_section_has_some() {
 
 #[test]
 fn given_the_table_then_the_document_is_made_from_it() {
-    document::is_up_to_date("fields.md", &markdown());
+    document::is_up_to_date("docs/fields.md", &markdown());
 }
 
 /// The word for it, and the tests that prove it.

@@ -125,7 +125,7 @@ fn given_the_sections_then_each_has_statements_and_no_statement_another_section(
 
 #[test]
 fn given_the_statements_then_the_document_is_made_from_them() {
-    document::is_up_to_date("semantics.md", &markdown());
+    document::is_up_to_date("docs/semantics.md", &markdown());
 }
 
 fn markdown() -> String {
