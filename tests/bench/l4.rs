@@ -55,7 +55,7 @@ fn main() -> anyhow::Result<()> {
     bench.verify()
 }
 
-/// Three pods, a Service, and what was seen when nothing had been measured yet.
+/// Four pods, two Services, and what was seen when nothing had been measured yet.
 struct Bench {
     /// Dropped before the sandbox, so that it does not outlive its pods.
     daemon: Daemon,
@@ -63,7 +63,7 @@ struct Bench {
     unmarked: Client,
     sandbox: Sandbox,
     service: SocketAddr,
-    /// The same pod's Service that nobody wrote a rule for.
+    /// Nobody wrote a rule for it. Its pod is another: one that two Services lead to would have conntrack look for ports.
     unruled: SocketAddr,
     endpoint: SocketAddr,
     millis: u64,
@@ -81,13 +81,13 @@ impl Bench {
         let unmarked = sandbox.add_pod(PodSpec::new(NAMESPACE, "unmarked"))?;
         let service = ServiceSpec::new(NAMESPACE, "server", 9000, 80).port_name("tcp").selecting("app", "server");
         let service = (sandbox.add_service(service)?, 9000).into();
-        let unruled = ServiceSpec::new(NAMESPACE, "unruled", 9000, 80).port_name("tcp").selecting("app", "server");
+        sandbox.add_pod(PodSpec::new(NAMESPACE, "other").label("app", "other").serving(80))?;
+        let unruled = ServiceSpec::new(NAMESPACE, "unruled", 9000, 80).port_name("tcp").selecting("app", "other");
         let unruled = (sandbox.add_service(unruled)?, 9000).into();
         sandbox.apply("rules.yaml", RULES)?;
         let daemon = start(&sandbox)?;
         let (mut captured, unmarked) = (sandbox.client(&captured)?, sandbox.client(&unmarked)?);
-        pin(&sandbox.cgroup_of(&server)?)?;
-        for pod in ["captured", "unmarked"] {
+        for pod in ["captured", "unmarked", "server", "other"] {
             pin(&sandbox.cgroup_of(&PodName::new(NAMESPACE, pod))?)?;
         }
         let endpoint = (sandbox.pod_ip(&server)?, 80).into();
