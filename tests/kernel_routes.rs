@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use harness::{Node, Shares, assert_share, many, wait_for};
+use harness::{Node, Shares, assert_share, emulated, many, mesh_rule, wait_for};
 use meshlet_sandbox::{HttpCall, ServiceSpec};
+use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
 const PORT: u16 = 9090;
 
@@ -127,4 +128,27 @@ fn given_least_request_for_a_tcp_service_when_a_pod_holds_connections_then_new_o
     shares.assert("v2-a", 0.75);
     let after = opaque.ask(many(1_000));
     after.assert("v1-a", 0.5);
+}
+
+#[test]
+fn given_a_wall_clock_that_jumps_then_what_the_kernel_and_the_proxy_decide_stays_as_it_is() {
+    if !emulated() {
+        eprintln!(
+            "SKIPPED: the clock of a machine that others use is not set; `cargo xtask vm-test` does this in its own"
+        );
+        return;
+    }
+    let requests = mesh_rule("  http:\n  - route: [{destination: {host: httpping-without-sidecar, subset: v1}}]");
+    let connections = "{hosts: [opaque], tcp: [{route: [{destination: {host: opaque, subset: v1}}]}]}";
+    let opaque = Opaque::new(&(subsets() + &rule("VirtualService", "opaque", connections) + &requests));
+    for hours in [0, 1, -2, 1] {
+        let now = clock_gettime(ClockId::Realtime);
+        clock_settime(ClockId::Realtime, Timespec { tv_sec: now.tv_sec + hours * 3600, ..now }).expect("a clock");
+        let by_kernel = opaque.ask(12);
+        let by_proxy = Shares::of(&opaque.node.ask("marked", &HttpCall { count: 12, ..opaque.node.get() }));
+        for shares in [by_kernel, by_proxy] {
+            assert!(shares.pods().iter().all(|pod| pod.starts_with("v1-")), "after {hours} h: {shares:?}");
+        }
+        assert!(opaque.node.daemon.ready(), "after {hours} h:\n{}", opaque.node.daemon.log());
+    }
 }

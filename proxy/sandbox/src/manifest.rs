@@ -105,6 +105,7 @@ pub(crate) fn endpoint_slice<'p>(spec: &ServiceSpec, family: Family, pods: impl 
 }
 
 /// Puts a file into the folder at once: no reader ever sees half of it.
+#[expect(clippy::disallowed_methods, reason = "only that it differs counts")]
 pub(crate) fn write(folder: &Path, file: &str, text: &str) -> anyhow::Result<()> {
     // The name in between is neither visible nor of a kind that is read.
     let draft = folder.join(format!(".{file}.draft"));

@@ -150,6 +150,7 @@ impl Downstream {
     }
 
     /// Writes the line.
+    #[expect(clippy::disallowed_methods, reason = "it is told to people")]
     pub(crate) fn report(&self, record: &Record<'_>) {
         if let Some(log) = &self.worker.log {
             let (now, wall) = (Instant::now(), SystemTime::now());

@@ -8,6 +8,7 @@ pub(crate) struct Timestamp(pub(crate) SystemTime);
 
 impl Timestamp {
     /// Of a moment that has passed.
+    #[expect(clippy::disallowed_methods, reason = "it is told to people")]
     pub(crate) fn of(moment: Instant) -> Self {
         Self(SystemTime::now().checked_sub(moment.elapsed()).unwrap_or(UNIX_EPOCH))
     }

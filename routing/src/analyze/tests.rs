@@ -777,6 +777,7 @@ fn given_a_suppression_then_it_covers_its_code_and_objects_alone() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a document is written here")]
 fn given_the_table_of_codes_then_it_is_in_order_and_the_document_is_its_copy() {
     for (one, other) in CODES.iter().zip(&CODES[1..]) {
         assert!(one.id < other.id, "{} {}", one.id, other.id);
