@@ -5,14 +5,15 @@ use meshlet_sandbox::{Client, Families, FloodCall, ServiceSpec};
 
 const OPAQUE_PORT: u16 = 9090;
 
-/// Of one subset each: HTTP goes to v1 by way of the proxy, TCP to v2 as the kernel picks.
+/// Of one subset each: HTTP goes to v1 by way of the proxy, TCP to v2 as the kernel picks. By chance: to least request a pod that is
+/// dead is the idlest of all, the more so the slower the machine.
 const HTTP_TO_V1: &str = "  http:\n  - route: [{destination: {host: httpping-without-sidecar, subset: v1}}]";
 
 const TCP_TO_V2: &str = "---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: opaque, namespace: infra-jinsu-lab}
-spec: {host: opaque, subsets: [{name: v2, labels: {version: v2}}]}
+spec: {host: opaque, trafficPolicy: {loadBalancer: {simple: RANDOM}}, subsets: [{name: v2, labels: {version: v2}}]}
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -109,6 +110,8 @@ fn given_an_endpoint_that_dies_before_anybody_knows_then_its_share_is_refused_or
     for pod in ["v1-a", "v2-a"] {
         let container = node.sandbox.cgroup_of(&Node::pod(pod)).expect("a cgroup");
         std::fs::write(container.join("cgroup.kill"), "1").expect("the container killed");
+        let left = || std::fs::read_to_string(container.join("cgroup.procs")).expect("its processes");
+        wait_for("its processes have gone, and their sockets", || left().is_empty());
     }
     for way in Way::to_service(&node) {
         let answers = node.ask("marked", &way.call(90));
