@@ -28,19 +28,29 @@ fn shares(node: &Node, pod: &str, count: usize, keep_alive: bool) -> Shares {
 
 #[test]
 fn given_the_founding_experiment_in_a_cluster_then_all_its_cells_hold() {
-    let mut node = Node::in_cluster();
-    shares(&node, "marked", 600, false).assert_even_over_six();
+    founding_experiment(&mut Node::in_cluster());
+}
+
+#[test]
+fn given_a_real_api_server_then_all_cells_hold_and_changing_pods_are_followed() {
+    let Some(mut node) = Node::in_real_cluster("the founding experiment") else { return };
+    founding_experiment(&mut node);
+    changing_pods(&mut node);
+}
+
+fn founding_experiment(node: &mut Node) {
+    shares(node, "marked", 600, false).assert_even_over_six();
     for gateways in ["", "  gateways: [mesh]\n"] {
         node.apply(&weighted(gateways));
         for keep_alive in [true, false] {
-            let marked = shares(&node, "marked", 1000, keep_alive);
+            let marked = shares(node, "marked", 1000, keep_alive);
             marked.assert("v1", 0.1);
             marked.assert("v2", 0.9);
         }
-        shares(&node, "unmarked", 600, false).assert_even_over_six();
+        shares(node, "unmarked", 600, false).assert_even_over_six();
     }
     node.apply(&weighted("  gateways: [edge/public]\n"));
-    shares(&node, "marked", 600, false).assert_even_over_six();
+    shares(node, "marked", 600, false).assert_even_over_six();
 
     node.apply(HASHED);
     let mut owners = Vec::new();
@@ -83,20 +93,26 @@ fn given_a_rule_that_is_written_then_it_takes_effect_within_100_ms() {
 
 #[test]
 fn given_readiness_and_labels_that_change_then_endpoints_and_marks_follow() {
-    let mut node = Node::in_cluster();
+    changing_pods(&mut Node::in_cluster());
+}
+
+fn changing_pods(node: &mut Node) {
     node.apply(&all_to("v1"));
     node.sandbox.set_ready(&Node::pod("v1-a"), false).expect("readiness");
     node.settle();
-    assert_eq!(shares(&node, "marked", 60, true).pods(), ["v1-b", "v1-c"]);
+    assert_eq!(shares(node, "marked", 60, true).pods(), ["v1-b", "v1-c"]);
     node.sandbox.set_ready(&Node::pod("v1-a"), true).expect("readiness");
     node.sandbox.add_pod(Node::server("v1-d", "v1")).expect("a server");
     node.settle();
-    assert_eq!(shares(&node, "marked", 80, true).pods(), ["v1-a", "v1-b", "v1-c", "v1-d"]);
+    assert_eq!(shares(node, "marked", 80, true).pods(), ["v1-a", "v1-b", "v1-c", "v1-d"]);
     // The subset is left, the Service is not.
     let labels = [("app", "httpping"), ("version", "v2")];
     node.sandbox.relabel_pod(&Node::pod("v1-d"), &labels, &[]).expect("labels");
     node.settle();
-    assert_eq!(shares(&node, "marked", 60, true).pods(), ["v1-a", "v1-b", "v1-c"]);
+    assert_eq!(shares(node, "marked", 60, true).pods(), ["v1-a", "v1-b", "v1-c"]);
+    node.sandbox.delete_pod(&Node::pod("v1-c")).expect("a server deleted");
+    node.settle();
+    assert_eq!(shares(node, "marked", 60, true).pods(), ["v1-a", "v1-b"]);
 
     for (mark, captured) in [("false", false), ("true", true)] {
         for pod in ["marked", "unmarked"] {
@@ -104,7 +120,7 @@ fn given_readiness_and_labels_that_change_then_endpoints_and_marks_follow() {
             node.daemon.wait_captured(&Node::pod(pod), captured).expect("the mark followed");
         }
     }
-    assert_eq!(shares(&node, "unmarked", 60, true).count("v1"), 60, "it is marked now");
+    assert_eq!(shares(node, "unmarked", 60, true).count("v1"), 60, "it is marked now");
 }
 
 #[test]

@@ -105,6 +105,14 @@ impl Node {
         Self::built(cluster(), Families::V4, &[])
     }
 
+    /// The same behind a real API server; `None`, and a line on stderr, where the environment names none to try `what` against.
+    #[must_use]
+    pub fn in_real_cluster(what: &str) -> Option<Self> {
+        let programs = meshlet_sandbox::real::programs(what)?;
+        let sandbox = Sandbox::in_real_cluster(Layout::Systemd, agent(), programs).expect("a sandbox");
+        Some(Self::built(sandbox, Families::V4, &[]))
+    }
+
     /// In a sandbox, with pods and a service of these IP families, and further flags.
     #[must_use]
     pub fn built(mut sandbox: Sandbox, families: Families, flags: &[&str]) -> Self {

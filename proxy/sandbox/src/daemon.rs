@@ -13,7 +13,6 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
-use crate::api::ApiServer;
 use crate::http;
 use crate::pod::{PodName, append};
 use crate::process::{Process, inside, tail};
@@ -53,9 +52,10 @@ struct Watch {
 
 impl Watch {
     /// Whether it has been told of all that was written; what is not there is as it should be.
-    fn follows(&self, api: &ApiServer) -> bool {
+    fn follows(&self, sandbox: &Sandbox) -> bool {
         let plural = self.resource.split('.').next().unwrap_or_default();
-        self.state == "absent" || self.version.parse().is_ok_and(|told: u64| told >= api.version_of(plural))
+        self.state == "absent"
+            || self.version.parse().is_ok_and(|told: u64| Some(told) >= sandbox.objects().version_of(plural))
     }
 }
 
@@ -159,9 +159,9 @@ impl Daemon {
     /// # Errors
     /// When the daemon ends, or after 90 s.
     pub fn wait_in_force(&mut self, sandbox: &Sandbox) -> anyhow::Result<()> {
-        if let Some(api) = sandbox.api() {
+        if sandbox.objects().node().is_some() {
             return self.wait("to put the cluster's objects in force", |daemon| {
-                Ok(daemon.config()?.watches.iter().all(|watch| watch.follows(api)))
+                Ok(daemon.config()?.watches.iter().all(|watch| watch.follows(sandbox)))
             });
         }
         let expected = inputs(&sandbox.manifests())?;
@@ -299,7 +299,7 @@ fn inputs(folder: &Path) -> anyhow::Result<BTreeSet<Input>> {
 }
 
 /// Loopback addresses nobody listens on. Somebody else may take one before the daemon does, which then says so.
-fn free_addresses<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
+pub(crate) fn free_addresses<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
     // All are held until all are found, so that no two are the same.
     let listeners: Vec<TcpListener> =
         (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>().context("finding free ports")?;

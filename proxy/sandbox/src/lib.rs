@@ -1,9 +1,9 @@
 //! A node with real pods, built on one machine: for `meshlet demo` and the node tests.
 //!
 //! Pods are network namespaces with a veth to the node's, and processes in cgroups shaped as a kubelet shapes them. The
-//! API server is a folder of manifests or a double of the real one ([`ApiServer`]), kube-proxy a set of nftables rules in
-//! the node's network namespace. What runs in a pod is this package's [`agent`], a server or a client that reports what it
-//! sees.
+//! API server is a folder of manifests, a double of the real one ([`ApiServer`]) or, where it is given, the real one
+//! ([`real`]), kube-proxy a set of nftables rules in the node's network namespace. What runs in a pod is this package's
+//! [`agent`], a server or a client that reports what it sees.
 //!
 //! Everything is named after one random id. It is removed when the [`Sandbox`] is dropped, and also when its process
 //! is killed: a janitor process waits for that.
@@ -26,6 +26,7 @@ mod pod;
 mod process;
 mod program;
 mod protocol;
+pub mod real;
 mod sandbox;
 mod service;
 

@@ -17,9 +17,9 @@ use crate::client::Client;
 use crate::janitor::Janitor;
 use crate::kube_proxy::{Balanced, KubeProxy};
 use crate::manifest;
-use crate::names::{self, Names};
+use crate::names::Names;
 use crate::netns::Netns;
-use crate::objects::{NODE, Objects};
+use crate::objects::{Objects, Published, Server};
 use crate::pod::{Pod, PodName, PodSpec, Site};
 use crate::process::Agent;
 use crate::program;
@@ -50,7 +50,7 @@ impl Sandbox {
     /// Without root, cgroup v2 or one of the programs needed (the message names the Debian package), and when the kernel
     /// refuses one of the steps.
     pub fn new(layout: Layout, agent: Agent) -> anyhow::Result<Self> {
-        Self::with(layout, agent, Objects::Folder)
+        Self::with(layout, agent, |names| Ok(Objects::Folder(names.manifests())))
     }
 
     /// The same, but its objects are those of a cluster, behind a double of the API server. The sandbox stands for the endpoint
@@ -59,15 +59,22 @@ impl Sandbox {
     /// # Errors
     /// As [`Self::new`].
     pub fn in_cluster(layout: Layout, agent: Agent) -> anyhow::Result<Self> {
-        let objects = Objects::api()?;
-        let sandbox = Self::with(layout, agent, |_| objects)?;
-        if let (Some(api), path) = (sandbox.api(), sandbox.kubeconfig_path()) {
-            fs::write(&path, api.kubeconfig()).with_context(|| format!("writing {}", path.display()))?;
-        }
-        Ok(sandbox)
+        Self::with(layout, agent, |names| Objects::double(&names.folder()))
     }
 
-    fn with(layout: Layout, agent: Agent, objects: impl FnOnce(PathBuf) -> Objects) -> anyhow::Result<Self> {
+    /// The same behind a real API server, given the [programs](crate::real::programs). The daemon has the account of its manifest.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and when these do not start.
+    pub fn in_real_cluster(layout: Layout, agent: Agent, programs: [PathBuf; 2]) -> anyhow::Result<Self> {
+        Self::with(layout, agent, |names| Objects::real(programs, &names.folder(), &names.cgroup().join("api")))
+    }
+
+    fn with(
+        layout: Layout,
+        agent: Agent,
+        objects: impl FnOnce(&Names) -> anyhow::Result<Objects>,
+    ) -> anyhow::Result<Self> {
         if !rustix::process::geteuid().is_root() {
             bail!("building pods from cgroups, network namespaces and mounts needs root: run it with sudo");
         }
@@ -91,7 +98,7 @@ impl Sandbox {
             addresses: Addresses::new()?,
             kube_proxy: KubeProxy::new(node.clone()),
             node,
-            objects: objects(names.manifests()),
+            objects: objects(&names)?,
             names,
             pods: BTreeMap::new(),
             services: BTreeMap::new(),
@@ -113,7 +120,8 @@ impl Sandbox {
     /// When there is one of that name, or a step of building it fails.
     pub fn add_pod(&mut self, spec: PodSpec) -> anyhow::Result<PodName> {
         let addresses = self.addresses.pod(spec.families)?;
-        let name = self.start(spec, names::uid()?, addresses)?;
+        let uid = self.objects.uid(|| manifest::pod(&spec, "", &[], self.objects.node()))?;
+        let name = self.start(spec, uid, addresses)?;
         self.publish(&name)?;
         Ok(name)
     }
@@ -125,9 +133,9 @@ impl Sandbox {
     /// As [`Self::add_pod`].
     pub fn schedule_pod(&mut self, spec: PodSpec) -> anyhow::Result<PodName> {
         let addresses = self.addresses.pod(spec.families)?;
-        let uid = names::uid()?;
-        let node = self.api().map(|_| NODE);
-        self.write(&manifest::pod_file(&spec.name), &manifest::pod(&spec, &uid, &[], node))?;
+        let object = |uid: &str| manifest::pod(&spec, uid, &[], self.objects.node());
+        let uid = self.objects.uid(|| object(""))?;
+        self.write(&manifest::pod_file(&spec.name), &object(&uid))?;
         self.start(spec, uid, addresses)
     }
 
@@ -311,37 +319,32 @@ impl Sandbox {
         self.names.folder()
     }
 
-    /// The API server, where there is one.
+    /// The double of the API server, where there is one.
     #[must_use]
     pub fn api(&self) -> Option<&ApiServer> {
         match &self.objects {
-            Objects::Folder(_) => None,
-            Objects::Api(published) => Some(&published.server),
+            Objects::Api(Published { server: Server::Double(double), .. }) => Some(double),
+            _ => None,
         }
     }
 
-    /// The API server, where there is one, to be taken down.
+    /// The same, to be taken down.
     #[must_use]
     pub fn api_mut(&mut self) -> Option<&mut ApiServer> {
         match &mut self.objects {
-            Objects::Folder(_) => None,
-            Objects::Api(published) => Some(&mut published.server),
+            Objects::Api(Published { server: Server::Double(double), .. }) => Some(double),
+            _ => None,
         }
     }
 
     /// How a daemon is told where the objects are.
     #[must_use]
     pub fn source(&self) -> Vec<OsString> {
-        match &self.objects {
-            Objects::Folder(folder) => vec!["-f".into(), folder.into()],
-            Objects::Api(_) => {
-                vec!["--kubeconfig".into(), self.kubeconfig_path().into(), "--node".into(), NODE.into()]
-            }
-        }
+        self.objects.source()
     }
 
-    fn kubeconfig_path(&self) -> PathBuf {
-        self.names.folder().join("kubeconfig")
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     fn running(&self, pod: &PodName) -> anyhow::Result<&Pod> {
@@ -355,7 +358,7 @@ impl Sandbox {
     /// Tells the API server's readers and kube-proxy what a pod is now.
     fn publish(&mut self, name: &PodName) -> anyhow::Result<()> {
         let pod = self.running(name)?;
-        let node = self.api().map(|_| NODE);
+        let node = self.objects.node();
         self.write(&manifest::pod_file(name), &manifest::pod(&pod.spec, &pod.uid, &pod.addresses, node))?;
         self.sync_kube_proxy()
     }
@@ -371,7 +374,7 @@ impl Sandbox {
 
     /// Whoever reads a folder finds the endpoints by himself.
     fn write_endpoints(&self) -> anyhow::Result<()> {
-        if self.api().is_none() {
+        if self.objects.node().is_none() {
             return Ok(());
         }
         for (name, (spec, _)) in &self.services {

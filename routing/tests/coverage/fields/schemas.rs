@@ -78,5 +78,5 @@ fn given_the_table_then_the_schemas_of_rules_are_made_from_it() {
         assert!(schemas[kind]["properties"].as_object().is_some_and(|members| members.len() > 2), "{kind}");
     }
     let made = serde_json::to_string_pretty(&schemas).expect("JSON") + "\n";
-    document::is_up_to_date("proxy/src/cluster/tests/real/specs.json", &made);
+    document::is_up_to_date("proxy/sandbox/src/real/specs.json", &made);
 }

@@ -1,19 +1,18 @@
 //! The watches and the writes against a real kube-apiserver with its etcd, where the environment names them: what the double is
 //! taken to be like, shown by what it stands for. The daemon has the account and the rights of the manifest.
 
-mod definitions;
 mod server;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use meshlet_routing::enrol::enrol;
+use meshlet_sandbox::real::{definitions, programs};
 
 use super::writes::{Daemon, rule_to, subsets};
 use super::*;
 use crate::cluster::writes::{Candidate, Capture, Marked};
-use definitions::definitions;
-use server::{Real, Server, programs};
+use server::{Real, Server};
 
 const RULES: &str = "/apis/networking.istio.io/v1/namespaces/shop/virtualservices";
 const PODS: &str = "/api/v1/namespaces/shop/pods";
@@ -86,7 +85,7 @@ fn marked(cluster: &Cluster) -> bool {
 
 #[tokio::test]
 async fn given_a_real_api_server_then_its_objects_are_in_force_and_follow_it() {
-    let Some(programs) = programs() else { return };
+    let Some(programs) = programs("the watches and writes") else { return };
     let real = start(programs).await;
     let server = &real.server;
     let mut cluster = follow_real(&real);
@@ -147,7 +146,7 @@ async fn given_a_real_api_server_then_its_objects_are_in_force_and_follow_it() {
 
 #[tokio::test]
 async fn given_a_real_api_server_that_crashes_or_forgets_then_rules_hold_and_what_was_missed_is_made_up_for() {
-    let Some(programs) = programs() else { return };
+    let Some(programs) = programs("the watches and writes") else { return };
     let mut real = start(programs).await;
     define(&real.server).await;
     fill(&real.server).await;
@@ -244,7 +243,7 @@ async fn stir(server: &Server, daemon: &mut Daemon) {
 
 #[tokio::test]
 async fn given_a_real_api_server_then_what_is_written_back_is_accepted_and_written_once() {
-    let Some(programs) = programs() else { return };
+    let Some(programs) = programs("the watches and writes") else { return };
     let real = start(programs).await;
     let server = &real.server;
     define(server).await;
@@ -314,7 +313,7 @@ fn examples() -> Vec<(PathBuf, Vec<Value>)> {
 
 #[tokio::test]
 async fn given_a_real_api_server_with_the_schemas_then_it_takes_every_example_and_refuses_wrong_types() {
-    let Some(programs) = programs() else { return };
+    let Some(programs) = programs("the watches and writes") else { return };
     let real = start(programs).await;
     let server = &real.server;
     define(server).await;

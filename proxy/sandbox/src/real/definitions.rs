@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 const SPECS: &str = include_str!("specs.json");
 
 /// All that are needed, and whatever else the environment's file or folder has.
-pub(super) fn definitions() -> anyhow::Result<Vec<Value>> {
+///
+/// # Errors
+/// When that file or folder cannot be read.
+pub fn definitions() -> anyhow::Result<Vec<Value>> {
     let mut definitions = Vec::new();
     if let Some(path) = std::env::var_os("MESHLET_ISTIO_CRDS") {
         let path = PathBuf::from(path);
