@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use harness::{Node, Shares, assert_share, emulated, many, mesh_rule, wait_for};
-use meshlet_sandbox::{HttpCall, ServiceSpec};
+use meshlet_sandbox::{HttpCall, ServiceSpec, skipped};
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
 const PORT: u16 = 9090;
@@ -133,8 +133,8 @@ fn given_least_request_for_a_tcp_service_when_a_pod_holds_connections_then_new_o
 #[test]
 fn given_a_wall_clock_that_jumps_then_what_the_kernel_and_the_proxy_decide_stays_as_it_is() {
     if !emulated() {
-        eprintln!(
-            "SKIPPED: the clock of a machine that others use is not set; `cargo xtask vm-test` does this in its own"
+        skipped(
+            "a clock that jumps: that of a machine which others use is not set; `cargo xtask vm-test` sets its own",
         );
         return;
     }

@@ -29,6 +29,7 @@ mod protocol;
 pub mod real;
 mod sandbox;
 mod service;
+mod skipped;
 
 pub use agent::agent;
 pub use api::{ApiServer, Fault};
@@ -44,3 +45,4 @@ pub use protocol::{
 };
 pub use sandbox::Sandbox;
 pub use service::ServiceSpec;
+pub use skipped::skipped;

@@ -16,6 +16,7 @@ use super::exchange::{Lines, Trouble, fetch, lines};
 use super::keep::Keep;
 use super::news::{Known, News, Told, version};
 use super::pace::{BELIEVED, Pace};
+use super::page::Page;
 use super::standing::{SILENCE, Standing, Watch};
 use super::writes::Shown;
 use crate::connection::Draw;
@@ -177,28 +178,17 @@ impl Follower {
             let request = Request::new(path).list(&wanted).map_err(|error| Trouble::Garbage(error.to_string()))?;
             let text = fetch(&self.client, self.accepting(request, METADATA_LIST)).await?;
             self.watch.heard();
-            let metadata = [("resourceVersion", Keep::All), ("continue", Keep::All)];
-            let page = [("metadata", Keep::Only(&metadata)), ("items", watched.keep)];
-            let mut page = Keep::Only(&page).read(&text).map_err(|error| Trouble::Garbage(error.to_string()))?;
+            let page = Page::read(&text, watched.keep)?;
             drop(text);
-            // Of metadata, a list without any has no `items`, as it comes from Go.
-            let items = match page["items"].take() {
-                Value::Array(items) => Some(items),
-                Value::Null => Some(Vec::new()),
-                _ => None,
-            };
-            let Some((version, items)) = version(&page).zip(items) else {
-                return Err(Trouble::Garbage("a list without items or resourceVersion".to_owned()));
-            };
-            for item in items {
+            for item in page.items {
                 let news = self.known.put(item);
                 if !self.tell(None, news).await {
                     return Ok(Step::End);
                 }
             }
-            match page["metadata"]["continue"].as_str().filter(|token| !token.is_empty()) {
-                Some(token) => next = Some(token.to_owned()),
-                None => return Ok(if self.complete(version).await { Step::Next } else { Step::End }),
+            next = page.next;
+            if next.is_none() {
+                return Ok(if self.complete(page.version).await { Step::Next } else { Step::End });
             }
         }
     }

@@ -16,6 +16,7 @@ mod keep;
 mod kinds;
 mod news;
 mod pace;
+mod page;
 pub(crate) mod rights;
 mod standing;
 pub(crate) mod survey;

@@ -13,6 +13,7 @@ use super::connect;
 use super::discover::discover;
 use super::exchange::fetch;
 use super::kinds::{WATCHED, Watched};
+use super::page::Page;
 use super::rights::Right;
 
 pub(crate) use super::exchange::Trouble;
@@ -104,20 +105,15 @@ impl Survey {
         keep: Keep<'_>,
         mut each: impl FnMut(Value),
     ) -> Result<(), Trouble> {
-        let metadata = [("continue", Keep::All)];
-        let page = [("metadata", Keep::Only(&metadata)), ("items", keep)];
         selected.limit = Some(PAGE);
         loop {
             let request = kube::core::Request::new(path).list(&selected).map_err(|error| garbage(&error))?;
             let text = fetch(&self.client, request).await?;
-            let mut page = Keep::Only(&page).read(&text).map_err(|error| garbage(&error))?;
-            let Value::Array(items) = page["items"].take() else {
-                return Err(Trouble::Garbage("a list without items".to_owned()));
-            };
-            items.into_iter().for_each(&mut each);
-            match page["metadata"]["continue"].as_str().filter(|token| !token.is_empty()) {
-                Some(token) => selected.continue_token = Some(token.to_owned()),
-                None => return Ok(()),
+            let page = Page::read(&text, keep)?;
+            page.items.into_iter().for_each(&mut each);
+            selected.continue_token = page.next;
+            if selected.continue_token.is_none() {
+                return Ok(());
             }
         }
     }

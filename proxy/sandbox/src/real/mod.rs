@@ -6,13 +6,14 @@ mod exchange;
 mod servers;
 
 use std::collections::HashMap;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
+
+use crate::skipped;
 
 pub use definitions::definitions;
 pub use exchange::Admin;
@@ -32,12 +33,10 @@ pub fn programs(what: &str) -> Option<[PathBuf; 2]> {
     if let [Some(etcd), Some(apiserver)] = found {
         return Some([etcd, apiserver]);
     }
-    let said = format!(
-        "SKIPPED: {what} against a real API server: KUBEBUILDER_ASSETS (or TEST_ASSET_ETCD and TEST_ASSET_KUBE_APISERVER) \
-         names no etcd and kube-apiserver\n"
-    );
-    // Without stderr nobody is left to be told.
-    drop(std::io::stderr().write_all(said.as_bytes()));
+    skipped(&format!(
+        "{what} against a real API server: KUBEBUILDER_ASSETS (or TEST_ASSET_ETCD and TEST_ASSET_KUBE_APISERVER) names no etcd \
+         and kube-apiserver"
+    ));
     None
 }
 
