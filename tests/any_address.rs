@@ -42,7 +42,7 @@ fn client_hello(name: &str) -> String {
 }
 
 fn echoed(client: &mut Client, to: SocketAddr, send: &str) -> Option<String> {
-    let call = RawCall { to, send: send.to_owned(), half_close: true, until: None };
+    let call = RawCall { half_close: true, ..RawCall::new(to, send) };
     let answer = client.raw(&call).expect("an answer");
     (!answer.received.is_empty()).then_some(answer.received)
 }

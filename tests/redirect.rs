@@ -47,15 +47,10 @@ fn given_bytes_that_are_not_http_1_1_when_a_marked_pod_sends_them_then_they_pass
     let node = ruled();
     let mut client = node.client("marked");
     for send in ["\u{1}binary\u{2}", "0 is no method"] {
-        let call = RawCall { to: node.service, send: send.to_owned(), half_close: true, until: None };
+        let call = RawCall { half_close: true, ..RawCall::new(node.service, send) };
         let echoed = client.raw(&call).expect("an answer");
         assert_eq!(echoed.received, send, "{echoed:?}");
     }
-    let call = RawCall {
-        to: node.service,
-        send: "GET / HTTP/1.0\r\n\r\n".to_owned(),
-        half_close: false,
-        until: Some("pod".to_owned()),
-    };
+    let call = RawCall { until: Some("pod".to_owned()), ..RawCall::new(node.service, "GET / HTTP/1.0\r\n\r\n") };
     assert!(client.raw(&call).expect("an answer").received.contains("x-pod"), "HTTP/1.0 is not recognised and passes");
 }

@@ -1,39 +1,8 @@
 //! `meshlet status` of a live daemon: what it says is what is there.
 
-use std::process::{Command, Output};
-
-use harness::{Node, binary, wait_for};
+use harness::{Node, named, open, report, status, wait_for};
 use meshlet_sandbox::{FloodCall, ServiceSpec};
 use serde_json::{Value, json};
-
-fn status(node: &Node, flags: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(binary());
-    command.args(["status", "--admin", &node.daemon.admin().to_string()]).args(flags);
-    let Output { status, stdout, stderr } = command.output().expect("meshlet status ran");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    (status.code(), text(stdout), text(stderr))
-}
-
-/// The one node of the report in JSON.
-fn report(node: &Node, flags: &[&str]) -> Value {
-    let (code, stdout, stderr) = status(node, &[flags, &["-o", "json"]].concat());
-    assert_eq!(code, Some(0), "{stdout}{stderr}");
-    let report: Value = serde_json::from_str(&stdout).expect("JSON");
-    assert_eq!((&report["apiVersion"], &report["kind"]), (&json!("meshlet.dev/v1"), &json!("Status")));
-    report["nodes"][0].clone()
-}
-
-fn named<'v>(list: &'v Value, key: &str, value: &str) -> &'v Value {
-    let list = list.as_array().expect("a list");
-    list.iter().find(|one| one[key] == value).unwrap_or_else(|| panic!("no {key} is {value}: {list:#?}"))
-}
-
-/// Connections to all endpoints of a route.
-fn open(route: &Value) -> u64 {
-    let legs = route["destinations"].as_array().expect("destinations").iter();
-    let endpoints = legs.flat_map(|leg| leg["endpoints"].as_array().expect("endpoints"));
-    endpoints.filter_map(|endpoint| endpoint["open"].as_u64()).sum()
-}
 
 #[test]
 fn given_a_live_daemon_then_its_line_its_pods_and_its_exit_code_say_how_it_is() {

@@ -37,7 +37,7 @@ impl Opaque {
     /// Connects so many times from a pod, has some bytes sent back and closes.
     fn call(&self, pod: &str, count: usize) {
         let mut client = self.node.client(pod);
-        let call = RawCall { to: self.to, send: BYTES.to_owned(), half_close: false, until: Some(BYTES.to_owned()) };
+        let call = RawCall { until: Some(BYTES.to_owned()), ..RawCall::new(self.to, BYTES) };
         for _ in 0..count {
             let answer = client.raw(&call).expect("an answer");
             assert_eq!((&*answer.received, &answer.error), (BYTES, &None));

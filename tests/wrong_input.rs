@@ -69,8 +69,7 @@ fn given_a_malformed_request_when_a_marked_pod_sends_it_then_it_is_answered_400_
         ("X: no host", ""),
     ] {
         let send = format!("POST / HTTP/1.1\r\n{head}\r\n\r\n{body}");
-        let answer =
-            client.raw(&RawCall { to: node.service, send, half_close: false, until: None }).expect("an answer");
+        let answer = client.raw(&RawCall::new(node.service, send)).expect("an answer");
         assert!(answer.received.starts_with("HTTP/1.1 400 "), "{head}: {answer:?}");
         assert!(answer.closed, "{head}: {answer:?}");
     }

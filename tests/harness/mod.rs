@@ -5,6 +5,7 @@ mod explain;
 mod metrics;
 mod node;
 mod shares;
+mod status;
 mod wait;
 mod way;
 
@@ -13,5 +14,6 @@ pub use explain::explain;
 pub use metrics::Metrics;
 pub use node::{Node, SERVICE_PORT, binary, cluster, daemon_command, mesh_rule, sandbox};
 pub use shares::{Shares, assert_share, emulated, many};
+pub use status::{named, open, report, status};
 pub use wait::wait_for;
 pub use way::Way;

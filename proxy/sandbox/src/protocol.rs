@@ -128,6 +128,17 @@ pub struct RawCall {
     /// Stop reading when this has been received; otherwise at the end, or after 2 s of silence.
     #[serde(default)]
     pub until: Option<String>,
+    /// Then reset the connection, as who closes with `SO_LINGER` 0 does.
+    #[serde(default)]
+    pub abort: bool,
+}
+
+impl RawCall {
+    /// Bytes, and nothing more.
+    #[must_use]
+    pub fn new(to: SocketAddr, send: impl Into<String>) -> Self {
+        Self { to, send: send.into(), half_close: false, until: None, abort: false }
+    }
 }
 
 /// What came back.
@@ -215,13 +226,16 @@ pub struct ConnectCall {
     /// Bind to this device first.
     #[serde(default)]
     pub device: Option<String>,
+    /// Try this address first, with the same socket; where that succeeds the call has failed.
+    #[serde(default)]
+    pub first: Option<SocketAddr>,
 }
 
 impl ConnectCall {
     /// A plain one.
     #[must_use]
     pub fn to(to: impl Into<SocketAddr>) -> Self {
-        Self { to: to.into(), mapped: false, nonblocking: false, bind: None, device: None }
+        Self { to: to.into(), mapped: false, nonblocking: false, bind: None, device: None, first: None }
     }
 }
 

@@ -4,6 +4,8 @@ use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
 use std::time::Duration;
 
+use socket2::SockRef;
+
 use super::socket;
 use crate::protocol::{ConnectCall, RawAnswer, RawCall};
 
@@ -25,6 +27,9 @@ pub(super) fn call(call: &RawCall) -> RawAnswer {
 /// Whether the other side has closed.
 fn exchange(call: &RawCall, received: &mut Vec<u8>) -> io::Result<bool> {
     let mut stream = socket::connect(&ConnectCall::to(call.to))?;
+    if call.abort {
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+    }
     stream.write_all(call.send.as_bytes())?;
     if call.half_close {
         stream.shutdown(Shutdown::Write)?;

@@ -28,6 +28,11 @@ pub(super) fn connect(call: &ConnectCall) -> io::Result<TcpStream> {
         let from = SocketAddr::new(address, 0);
         socket.bind(&if call.mapped { mapped(from) } else { from }.into())?;
     }
+    if let Some(first) = call.first
+        && socket.connect(&first.into()).is_ok()
+    {
+        return Err(io::Error::other(format!("{first} was expected to refuse")));
+    }
     if call.nonblocking {
         connect_nonblocking(&socket, to)?;
     } else {
