@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 use std::process::Command;
 
-use harness::{Node, Shares, Way, many, mesh_rule};
+use harness::{Metrics, Node, Shares, Way, many, mesh_rule, wait_for};
 use meshlet_sandbox::{Client, ConnectCall, Families, HttpCall, PodSpec, ServiceSpec};
 
 const OPAQUE_PORT: u16 = 9090;
@@ -88,9 +88,10 @@ fn the_kernel_picks_and_nobody_can_tell(node: &Node) {
     let count = many(if ways.len() > 2 { 4_000 } else { 10_000 });
     for way in ways {
         let mut client = node.client("marked");
-        let before = on_loopback(&mut client);
+        let (before, counted) = (on_loopback(&mut client), Metrics::of(node));
         let answers = client.http(&way.call(count)).expect("answers");
         assert_eq!(answers.len(), count, "{way:?}");
+        each_is_counted(node, &counted, count, way);
         let shares = Shares::of(&answers);
         shares.assert("v1", 0.1);
         for pod in ["v2-a", "v2-b", "v2-c"] {
@@ -100,6 +101,23 @@ fn the_kernel_picks_and_nobody_can_tell(node: &Node) {
         answers.iter().step_by(97).for_each(|answer| way.assert_invisible(answer));
         Shares::of(&node.ask("unmarked", &way.call(many(1_200)))).assert_even_over_six();
     }
+}
+
+/// Each connection was seen to begin and to end, and to have carried something.
+fn each_is_counted(node: &Node, before: &Metrics, count: usize, way: Way) {
+    let count = u32::try_from(count).map(f64::from).expect("few");
+    let more = |now: &Metrics, what: &str| {
+        let name = format!("meshlet_kernel_{what}_total");
+        now.sum(&name, &[]) - before.sum(&name, &[])
+    };
+    let mut now = Metrics::of(node);
+    wait_for("all connections have ended", || {
+        now = Metrics::of(node);
+        more(&now, "connections_closed") + more(&now, "connections_failed") >= count
+    });
+    let counts = ["connections_opened", "connections_closed", "connections_failed"].map(|what| more(&now, what));
+    assert_eq!(counts, [count, count, 0.0], "{way:?}");
+    assert!(more(&now, "sent_bytes") > count && more(&now, "received_bytes") > count, "{way:?}");
 }
 
 fn http_routes_apply_and_nobody_can_tell(node: &mut Node) {

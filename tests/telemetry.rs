@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use harness::{Metrics, Node, many};
-use meshlet_sandbox::{FloodCall, HttpCall, RawCall, ServiceSpec};
+use harness::{Metrics, Node, many, named, open, report};
+use meshlet_sandbox::{ConnectCall, FloodCall, HttpCall, RawCall, ServiceSpec};
 
 const PORT: u16 = 9090;
 const HOST: &str = "opaque.infra-jinsu-lab.svc.cluster.local";
@@ -17,6 +17,7 @@ const TO_BOTH: &str =
 struct Opaque {
     node: Node,
     to: SocketAddr,
+    rules: String,
 }
 
 impl Opaque {
@@ -24,20 +25,20 @@ impl Opaque {
     fn new(policy: &str) -> Self {
         let mut node = Node::new();
         let to = service(&mut node, "opaque");
-        let rule = |kind: &str, spec: &str| {
-            format!(
-                "apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: opaque, namespace: infra-jinsu-lab}}\nspec: {spec}\n---\n"
-            )
-        };
-        let split = rule("VirtualService", &format!("{{hosts: [opaque], tcp: [{{route: [{TO_BOTH}]}}]}}"));
-        node.apply(&(split + &rule("DestinationRule", &format!("{{host: opaque, {policy}{SUBSETS}}}"))));
-        Self { node, to }
+        let split = rule("VirtualService", "opaque", &format!("{{hosts: [opaque], tcp: [{{route: [{TO_BOTH}]}}]}}"));
+        let rules = split + &rule("DestinationRule", "opaque", &format!("{{host: opaque, {policy}{SUBSETS}}}"));
+        node.apply(&rules);
+        Self { node, to, rules }
     }
 
     /// Connects so many times from a pod, has some bytes sent back and closes.
     fn call(&self, pod: &str, count: usize) {
+        self.exchange(pod, count, &RawCall::new(self.to, BYTES));
+    }
+
+    fn exchange(&self, pod: &str, count: usize, call: &RawCall) {
         let mut client = self.node.client(pod);
-        let call = RawCall { until: Some(BYTES.to_owned()), ..RawCall::new(self.to, BYTES) };
+        let call = RawCall { until: Some(BYTES.to_owned()), ..call.clone() };
         for _ in 0..count {
             let answer = client.raw(&call).expect("an answer");
             assert_eq!((&*answer.received, &answer.error), (BYTES, &None));
@@ -51,9 +52,20 @@ impl Opaque {
         shares.pods().into_iter().map(|pod| (pod.to_owned(), shares.count(pod))).collect()
     }
 
+    /// Dialled there, nobody's rule is asked.
+    fn endpoint(&self) -> SocketAddr {
+        (self.node.ip("v1-a"), 80).into()
+    }
+
     fn flood(&self) -> FloodCall {
         FloodCall { to: self.to, host: "whoever".to_owned(), connections: 5, keep_alive: true, pause_ms: 20 }
     }
+}
+
+fn rule(kind: &str, name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: {name}, namespace: infra-jinsu-lab}}\nspec: {spec}\n---\n"
+    )
 }
 
 fn service(node: &mut Node, name: &str) -> SocketAddr {
@@ -111,17 +123,15 @@ fn check_counts(opaque: &Opaque) {
     assert_eq!(metrics.sum(OPENED, &[]), float(count), "{metrics:?}");
 }
 
-/// Ten bytes each way for each connection. A source calls sent what it has got, as Istio's do. `spare` is how many bytes too many
-/// may be counted for a connection.
-fn check_bytes(opaque: &Opaque, spare: usize) {
+/// Ten bytes each way for each connection, however it ends. A source calls sent what it has got, as Istio's do.
+fn check_bytes(opaque: &Opaque, call: &RawCall) {
     let before = Metrics::of(&opaque.node);
-    opaque.call("marked", 20);
+    opaque.exchange("marked", 20, call);
     let closed = before.sum(CLOSED, &[]) + 20.0;
     let after = wait_for(&opaque.node, "all are closed", |metrics| metrics.sum(CLOSED, &[]) >= closed);
     let more = |name| after.sum(name, &[]) - before.sum(name, &[]);
     assert_eq!(more(RECEIVED), 200.0, "from the client");
-    let sent = more(SENT);
-    assert!((200.0..=200.0 + float(20 * spare)).contains(&sent), "{sent} bytes to the client");
+    assert_eq!(more(SENT), 200.0, "to the client");
 }
 
 /// Connections that are held are open, and not closed, until they end.
@@ -141,7 +151,10 @@ fn check_open(opaque: &Opaque) {
 fn given_a_route_that_the_kernel_decides_when_a_marked_pod_connects_then_its_connections_are_counted_by_endpoint() {
     let opaque = Opaque::new("");
     check_counts(&opaque);
-    check_bytes(&opaque, 1);
+    let call = RawCall::new(opaque.to, BYTES);
+    check_bytes(&opaque, &call);
+    check_bytes(&opaque, &RawCall { half_close: true, ..call.clone() });
+    check_bytes(&opaque, &RawCall { abort: true, ..call });
     check_open(&opaque);
     let metrics = Metrics::of(&opaque.node);
     let picked = "meshlet_kernel_connections_opened_total";
@@ -163,21 +176,58 @@ fn given_a_route_that_the_kernel_decides_when_a_marked_pod_connects_then_its_con
 fn given_a_route_that_needs_the_proxy_when_a_marked_pod_connects_then_its_connections_are_counted_the_same() {
     let opaque = Opaque::new("trafficPolicy: {connectionPool: {tcp: {maxConnections: 1000}}}, ");
     check_counts(&opaque);
-    check_bytes(&opaque, 0);
+    check_bytes(&opaque, &RawCall::new(opaque.to, BYTES));
     check_open(&opaque);
     assert_eq!(Metrics::of(&opaque.node).sum("meshlet_kernel_connections_opened_total", &[]), 0.0);
 }
 
-#[test]
-fn given_a_proxied_connection_that_lives_long_then_its_bytes_are_told_before_it_ends() {
-    let opaque = Opaque::new("trafficPolicy: {connectionPool: {tcp: {maxConnections: 1000}}}, ");
+/// The bytes of connections that are held grow, and none of them has ended.
+fn check_growth(opaque: &Opaque) {
     let mut client = opaque.node.client("marked");
     client.flood(&opaque.flood()).expect("connections that are held");
-    let bytes = |metrics: &Metrics| metrics.sum(SENT, &[]);
-    let first = wait_for(&opaque.node, "some bytes are told", |metrics| bytes(metrics) > 0.0);
-    wait_for(&opaque.node, "more are told", |metrics| bytes(metrics) > bytes(&first));
-    assert_eq!(Metrics::of(&opaque.node).sum(CLOSED, &[]), 0.0, "none of them has ended");
+    let first = wait_for(&opaque.node, "some bytes are told", |metrics| metrics.sum(SENT, &[]) > 0.0);
+    let more = |name, metrics: &Metrics| metrics.sum(name, &[]) > first.sum(name, &[]);
+    let then = wait_for(&opaque.node, "more are told", |then| more(SENT, then) && more(RECEIVED, then));
+    assert_eq!((then.sum(OPENED, &[]), then.sum(CLOSED, &[])), (5.0, 0.0), "none of them has ended");
     drop(client.halt().expect("a report"));
+}
+
+#[test]
+fn given_connections_that_live_long_then_their_bytes_are_told_before_they_end() {
+    for policy in ["trafficPolicy: {connectionPool: {tcp: {maxConnections: 1000}}}, ", ""] {
+        check_growth(&Opaque::new(policy));
+    }
+}
+
+#[test]
+fn given_endpoints_that_refuse_when_the_kernel_picks_then_the_connects_have_failed_and_none_is_open() {
+    let mut opaque = Opaque::new("");
+    let deaf = ServiceSpec::new("infra-jinsu-lab", "deaf", PORT, 81).port_name("tcp").selecting("app", "httpping");
+    let deaf: SocketAddr = (opaque.node.sandbox.add_service(deaf).expect("a service"), PORT).into();
+    let random = rule("DestinationRule", "deaf", "{host: deaf, trafficPolicy: {loadBalancer: {simple: RANDOM}}}");
+    let rules = opaque.rules.clone() + &random;
+    opaque.node.apply(&rules);
+    let mut client = opaque.node.client("marked");
+    for _ in 0..10 {
+        let refused = client.connect(&ConnectCall::to(deaf)).expect("an answer");
+        assert!(refused.error.is_some_and(|error| error.contains("refused")));
+    }
+    // A socket that has been refused may be connected elsewhere: what it has tried is over by then.
+    for to in [opaque.to, opaque.endpoint()] {
+        let connected = client.connect(&ConnectCall { first: Some(deaf), ..ConnectCall::to(to) }).expect("an answer");
+        assert_eq!((connected.peer, connected.error), (Some(to.to_string()), None));
+    }
+    let (failed, unavailable) = ("meshlet_kernel_connections_failed_total", [("response_flags", "UF")]);
+    let metrics = wait_for(&opaque.node, "all are over", |metrics| {
+        metrics.sum(failed, &[]) >= 12.0 && metrics.sum(CLOSED, &[]) >= 13.0
+    });
+    assert_eq!(metrics.sum(failed, &[("destination_service", "deaf.infra-jinsu-lab.svc.cluster.local")]), 12.0);
+    assert_eq!((metrics.sum(OPENED, &unavailable), metrics.sum(CLOSED, &unavailable)), (12.0, 12.0), "{metrics:?}");
+    assert_eq!((metrics.sum(OPENED, &[]), metrics.sum(CLOSED, &[])), (13.0, 13.0), "{metrics:?}");
+    let bpf = report(&opaque.node, &["--bpf"])["bpf"].clone();
+    for to in [deaf, opaque.to] {
+        assert_eq!(open(named(&bpf["routes"], "address", &to.to_string())), 0, "{to}: {bpf:#}");
+    }
 }
 
 #[test]

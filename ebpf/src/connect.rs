@@ -1,7 +1,7 @@
 //! A pod calls connect(2). No rule: untouched. A rule: to the proxy, at the address that is the service's id, or to an endpoint.
 //! Here are the two families' sockets and addresses; what becomes of a connect is `verdict`'s.
 
-use core::ptr;
+use core::{mem, ptr};
 
 use aya_ebpf::bindings::{bpf_sock, bpf_sock_addr};
 use aya_ebpf::helpers::generated::bpf_bind;
@@ -21,8 +21,8 @@ const AF_INET6: u16 = 10;
 pub(crate) fn v4(ctx: &SockAddrContext) -> i32 {
     let raw = ctx.sock_addr;
     // SAFETY: the verifier checks that the context's fields and its socket are readable.
-    let (address, port, sk) = unsafe { ((*raw).user_ip4.to_ne_bytes(), (*raw).user_port, (*raw).__bindgen_anon_1.sk) };
-    let key = ServiceKey::v4(address, port_bytes(port));
+    let (address, port, sk) = unsafe { ((*raw).user_ip4, (*raw).user_port, (*raw).__bindgen_anon_1.sk) };
+    let key = key_v4(address, port_bytes(port));
     // SAFETY: as above; `sk` is never null in this hook.
     let source = match unsafe { (*sk).src_ip4 } {
         0 => Source::Unbound,
@@ -110,7 +110,7 @@ pub(crate) fn destination_v6(raw: *mut bpf_sock_addr) -> ServiceKey {
         ];
         (words, (*raw).user_port)
     };
-    ServiceKey { address: address_bytes(words), port: port_bytes(port) }
+    ServiceKey::new(address_bytes(words), port_bytes(port))
 }
 
 #[inline(always)]
@@ -139,7 +139,7 @@ fn source_v6(sk: *mut bpf_sock) -> Source {
             ptr::read_volatile(&raw const (*ip)[3]),
         ]
     };
-    let bound = ServiceKey { address: address_bytes(words), port: [0; 2] };
+    let bound = ServiceKey::new(address_bytes(words), [0; 2]);
     match bound.as_v4() {
         Some(v4) => Source::V4(v4),
         None if bound.address == [0; 16] => Source::Unbound,
@@ -147,14 +147,18 @@ fn source_v6(sk: *mut bpf_sock) -> Source {
     }
 }
 
-/// The words of an address as they stand in a context or a socket: network byte order, each.
+/// The words of an address as they stand in a context or a socket: network byte order, each. As words, since LLVM would store bytes
+/// one by one, and who reads them next by words would wait for that.
 #[inline(always)]
-fn address_bytes([w0, w1, w2, w3]: [u32; 4]) -> [u8; 16] {
-    let [a, b, c, d] = w0.to_ne_bytes();
-    let [e, f, g, h] = w1.to_ne_bytes();
-    let [i, j, k, l] = w2.to_ne_bytes();
-    let [m, n, o, p] = w3.to_ne_bytes();
-    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+pub(crate) fn address_bytes(words: [u32; 4]) -> [u8; 16] {
+    // SAFETY: both are 16 bytes of which any will do.
+    unsafe { mem::transmute(words) }
+}
+
+/// The key of an IPv4 destination whose address stands in a context or a socket.
+#[inline(always)]
+pub(crate) fn key_v4(address: u32, port: [u8; 2]) -> ServiceKey {
+    ServiceKey::new(address_bytes([0, 0, 0xffff_u32.to_be(), address]), port)
 }
 
 #[repr(C)]

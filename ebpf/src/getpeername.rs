@@ -7,7 +7,7 @@ use aya_ebpf::programs::SockAddrContext;
 use meshlet_wire::ServiceKey;
 
 use crate::ALLOW;
-use crate::connect::{destination_v6, port_bytes, port_word, rewrite_v6};
+use crate::connect::{destination_v6, key_v4, port_bytes, port_word, rewrite_v6};
 use crate::maps::PEER;
 use crate::verdict::dialled;
 
@@ -30,7 +30,7 @@ pub(crate) fn v4(ctx: &SockAddrContext) -> i32 {
     let raw = ctx.sock_addr;
     // SAFETY: the verifier checks that the field is readable.
     let (address, port) = unsafe { ((*raw).user_ip4, (*raw).user_port) };
-    if let Some(key) = asked(ctx, &ServiceKey::v4(address.to_ne_bytes(), port_bytes(port))) {
+    if let Some(key) = asked(ctx, &key_v4(address, port_bytes(port))) {
         let [.., a, b, c, d] = key.address;
         // SAFETY: both fields are writable in getpeername4; volatile, since the verifier refuses merged stores.
         unsafe {

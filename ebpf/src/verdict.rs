@@ -16,6 +16,7 @@ use meshlet_wire::{
 
 use crate::learn::{is_captured_anywhere, learn};
 use crate::maps::{BEAT, IDS, LISTEN, PEER, PODS_MAP, SEEN_ID, SERVICE, SETTINGS};
+use crate::observe::{abandon, begin};
 use crate::outbound;
 use crate::pick::{Picked, pick};
 
@@ -84,9 +85,10 @@ pub(crate) fn decide(ctx: &SockAddrContext, sk: *mut bpf_sock, key: &ServiceKey,
             None => {}
             Some(Picked::Nobody) => return Verdict::Nobody,
             Some(Picked::Endpoint(Slot { cell, destination }, entry)) => {
-                let endpoint = ServiceKey { address: entry.address, port: entry.port };
+                let endpoint = ServiceKey::new(entry.address, entry.port);
                 let flow = FlowKey { pod: cookie, destination, reserved: 0 };
-                remember(ctx, Peer { service: *key, endpoint, cell, flow });
+                let open = SETTINGS.get(0).map_or(0, |settings| settings.observed);
+                remember(ctx, Peer { service: *key, endpoint, cell, flow, open, reserved: 0 });
                 return Verdict::Endpoint(entry);
             }
         }
@@ -149,15 +151,21 @@ fn listening(cookie: u64) -> bool {
     true
 }
 
-/// Notes what the app asked for: it is told so by getpeername.
+/// Notes what the app asked for: it is told so by getpeername, and the connection is counted until it ends.
 #[inline(always)]
 fn remember(ctx: &SockAddrContext, mut peer: Peer) {
-    // SAFETY: the socket of this hook's context outlives the call; a value that is there already is written whole below.
-    unsafe {
-        let stored = PEER.get_or_insert_ptr_mut(ctx, Some(&mut peer));
-        if !stored.is_null() {
-            *stored = peer;
+    // SAFETY: the socket of this hook's context outlives the call, and its storage goes with it.
+    let noted = unsafe {
+        if let Some(before) = PEER.get_ptr_mut(ctx).as_mut() {
+            abandon(before);
+            *before = peer;
+            true
+        } else {
+            !PEER.get_or_insert_ptr_mut(ctx, Some(&mut peer)).is_null()
         }
+    };
+    if noted {
+        begin(&peer);
     }
 }
 

@@ -323,6 +323,10 @@ impl Node {
             self.held = Self::hold(&self.cgroup_root, &self.settings.bpffs)?;
         }
         if let (None, Some(held)) = (&self.links, &self.held) {
+            self.kernel.observe();
+            if let Some(error) = &self.kernel.unobserved {
+                tracing::warn!(%error, "connections whose endpoint the kernel picks are not counted: least-request and metrics lack them");
+            }
             let links = Links::attach(&mut self.kernel, &held.kubepods, &held.pins)?;
             tracing::info!(cgroup = %links.cgroup().display(), "attached");
             self.links = Some(links);

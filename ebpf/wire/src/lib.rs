@@ -2,8 +2,12 @@
 //! daemon's layout cannot differ.
 #![no_std]
 
+mod counted;
+
+pub use counted::{Flow, FlowKey, Live, Offsets, Peer};
+
 /// Changes with every change to a type, a map or a meaning below; the loader refuses an object of another version.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Mark (`SO_MARK`) of every socket the daemon opens inside a pod's network namespace: the hooks let it through.
 pub const OWN_MARK: u32 = 0x4d53_4801;
@@ -66,22 +70,31 @@ pub const fn port_bit(port: u16) -> (u32, u64) {
     (port as u32 >> 6, 1 << (port & 63))
 }
 
-/// What a pod dials, key of the service map and value of the id map: IPv4 as IPv4-mapped IPv6, port in network byte order.
-#[repr(C)]
+/// What a pod dials, key of the service map and value of the id map: IPv4 as IPv4-mapped IPv6, port in network byte order. Aligned
+/// and of whole words, so that the hooks write it, and the kernel hashes it, by words.
+#[repr(C, align(4))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ServiceKey {
     /// IPv6 or IPv4-mapped address, network byte order.
     pub address: [u8; 16],
     /// Port, network byte order.
     pub port: [u8; 2],
+    /// Zero.
+    pub reserved: [u8; 2],
 }
 
 impl ServiceKey {
+    /// The key of a destination; `address`, which may be IPv4-mapped, and `port` as bytes in network byte order.
+    #[must_use]
+    pub const fn new(address: [u8; 16], port: [u8; 2]) -> Self {
+        Self { address, port, reserved: [0; 2] }
+    }
+
     /// The key of an IPv4 destination; `address` and `port` as bytes in network byte order.
     #[must_use]
     pub const fn v4(address: [u8; 4], port: [u8; 2]) -> Self {
         let [a, b, c, d] = address;
-        Self { address: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d], port }
+        Self::new([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d], port)
     }
 
     /// The IPv4 address, if it is one.
@@ -248,7 +261,7 @@ impl Slot {
 
 /// An endpoint, a cell of the endpoint array: IPv4 as IPv4-mapped IPv6, port in network byte order. A cell is written before a
 /// slot names it and not again before every connect that may have read the slot is over.
-#[repr(C)]
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndpointEntry {
     /// IPv6 or IPv4-mapped address, network byte order.
@@ -257,48 +270,6 @@ pub struct EndpointEntry {
     pub port: [u8; 2],
     /// Zero.
     pub reserved: [u8; 6],
-}
-
-/// What a socket's connect was made of, in its socket storage: for getpeername and for what is counted of the connection.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// What the pod dialled.
-    pub service: ServiceKey,
-    /// Where it went instead.
-    pub endpoint: ServiceKey,
-    /// Cell of the endpoint when it was picked.
-    pub cell: u32,
-    /// Which pod and which destination it is counted for.
-    pub flow: FlowKey,
-}
-
-/// Whose connections are counted together, key of the flow map.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FlowKey {
-    /// The pod: its network-namespace cookie, which no other one ever gets.
-    pub pod: u64,
-    /// [`Slot::destination`].
-    pub destination: u32,
-    /// Zero.
-    pub reserved: u32,
-}
-
-/// What has become of the connections of one pod to one destination; programs only add.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flow {
-    /// Connections that were established.
-    pub opened: u64,
-    /// Those of them that have ended; what follows is of these alone.
-    pub closed: u64,
-    /// Bytes that the endpoint has acknowledged.
-    pub sent: u64,
-    /// Bytes that have come from it.
-    pub received: u64,
-    /// Sum of their last smoothed round-trip times, in microseconds.
-    pub rtt: u64,
 }
 
 /// Switches of the hooks; cell 0 of the settings map.
@@ -313,6 +284,10 @@ pub struct Settings {
     pub beat_limit: u64,
     /// The same of the tables' heartbeat.
     pub tables_limit: u64,
+    /// 1 where the ends of connections are observed: only then are they counted when they begin.
+    pub observed: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Captured addresses with their ports: past that many a new one stays native, and the daemon says which. This and the
@@ -349,14 +324,14 @@ mod tests {
     fn given_an_id_then_its_address_in_either_family_gives_it_back_and_no_other_address_does() {
         for id in [0, 1, 258, ID_MASK] {
             let v4 = ServiceKey::v4(id_address(id).to_be_bytes(), [0; 2]);
-            let v6 = ServiceKey { address: id_address_v6(id), port: [0; 2] };
+            let v6 = ServiceKey::new(id_address_v6(id), [0; 2]);
             assert_eq!((v4.id(), v6.id()), (Some(id), Some(id)), "{id}");
             assert_eq!((v4.as_v4(), v6.as_v4()), (Some(id_address(id).to_be_bytes()), None), "{id}");
         }
         let mut beside = id_address_v6(1);
         beside[8] = 1;
         for address in [beside, [0; 16]] {
-            assert_eq!(ServiceKey { address, port: [0; 2] }.id(), None, "{address:?}");
+            assert_eq!(ServiceKey::new(address, [0; 2]).id(), None, "{address:?}");
         }
         assert_eq!(ServiceKey::v4([127, 0, 0, 1], [0; 2]).id(), None);
     }
@@ -366,7 +341,7 @@ mod tests {
 #[expect(unsafe_code, reason = "aya takes map keys and values as plain bytes")]
 mod user {
     use super::{
-        EndpointEntry, Flow, FlowKey, Peer, PodEntry, PortKey, RangeKey, RouteKey, Seen, ServiceKey, Settings,
+        EndpointEntry, Flow, FlowKey, Offsets, Peer, PodEntry, PortKey, RangeKey, RouteKey, Seen, ServiceKey, Settings,
     };
 
     // SAFETY: byte arrays only, so there is no padding and every bit pattern is a valid value.
@@ -383,12 +358,14 @@ mod user {
     unsafe impl aya::Pod for Seen {}
     // SAFETY: byte arrays only, so there is no padding and every bit pattern is a valid value.
     unsafe impl aya::Pod for EndpointEntry {}
-    // SAFETY: 36 bytes, a u32 and 16 bytes leave no padding, and every bit pattern is a valid value.
+    // SAFETY: 40 bytes, a u32, 4 of zero, 16 bytes and two u32 leave no padding, and every bit pattern is a valid value.
     unsafe impl aya::Pod for Peer {}
     // SAFETY: a u64 and two u32 leave no padding, and every bit pattern is a valid value.
     unsafe impl aya::Pod for FlowKey {}
     // SAFETY: u64 only, so there is no padding and every bit pattern is a valid value.
     unsafe impl aya::Pod for Flow {}
-    // SAFETY: two u32 before two u64 leave no padding, and every bit pattern is a valid value.
+    // SAFETY: u32 only, so there is no padding and every bit pattern is a valid value.
+    unsafe impl aya::Pod for Offsets {}
+    // SAFETY: two u32 around two u64 each leave no padding, and every bit pattern is a valid value.
     unsafe impl aya::Pod for Settings {}
 }

@@ -14,7 +14,7 @@ use super::departed::Departing;
 use super::listener;
 use super::netns::Netns;
 use crate::connection::{self, Client, Meanings, Workers};
-use crate::kernel::{Kernel, SockOpsLink, Sort};
+use crate::kernel::{Kernel, Sort};
 
 /// A captured pod.
 pub(crate) struct Enrolled {
@@ -40,8 +40,6 @@ pub(crate) struct Enrolled {
     armed: Option<PodEntry>,
     /// Why they could not be told.
     refusal: Option<String>,
-    /// Counts its open connections while it lives.
-    _observer: Option<SockOpsLink>,
     table: Arc<ArcSwap<Table>>,
     /// Keeps the socket that the hooks look up at hand; the workers own the listening.
     first: TcpListener,
@@ -62,7 +60,6 @@ impl Enrolled {
         netns: Netns,
         port: u16,
         place: u32,
-        observer: Option<SockOpsLink>,
         workers: &Workers,
         table: Arc<Table>,
         meanings: Arc<Meanings>,
@@ -103,7 +100,6 @@ impl Enrolled {
             unused: Arc::default(),
             armed: None,
             refusal: None,
-            _observer: observer,
             table,
             first,
             client: Arc::downgrade(&client),

@@ -88,7 +88,7 @@ impl Learned {
     pub(crate) fn reader(&self) -> impl Fn(u32) -> Option<(IpAddr, u16)> + Send + Sync + 'static {
         let ids = Arc::clone(&self.read);
         move |id| {
-            let ServiceKey { address, port } = ids.get(&id, 0).ok()?;
+            let ServiceKey { address, port, .. } = ids.get(&id, 0).ok()?;
             Some((Ipv6Addr::from(address).to_canonical(), u16::from_be_bytes(port)))
         }
     }

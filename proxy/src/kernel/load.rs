@@ -1,16 +1,13 @@
 //! Loading the embedded object.
 
-use std::fs::File;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use aya::maps::Map;
-use aya::programs::sock_ops::SockOpsLink;
-use aya::programs::{CgroupAttachMode, CgroupSockAddr, SockOps};
+use aya::programs::CgroupSockAddr;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use meshlet_wire::{Settings, VERSION};
@@ -19,6 +16,7 @@ use super::beat::Heartbeat;
 use super::flows::Flows;
 use super::learned::Learned;
 use super::maps::Maps;
+use super::observers::{self, Types};
 use super::outbound::Outbound;
 use super::refusals::Refusals;
 use super::routes::Routes;
@@ -37,9 +35,6 @@ const TABLES_LIMIT: Duration = Duration::from_secs(30);
 pub(super) const HOOKS: [(&str, &str); 4] =
     [("meshlet_conn4", "conn4"), ("meshlet_conn6", "conn6"), ("meshlet_peer4", "peer4"), ("meshlet_peer6", "peer6")];
 
-/// Attached to captured pods' own cgroups alone: every connection below pays for it.
-pub(super) const OBSERVER: &str = "meshlet_sockops";
-
 /// What a captured pod's new connections meet when the daemon is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum FailurePolicy {
@@ -49,7 +44,7 @@ pub(crate) enum FailurePolicy {
     Closed,
 }
 
-/// The loaded programs and their maps. Dropping it does not detach: pinned links hold the programs, and those their maps.
+/// The loaded programs and their maps. Dropping it does not detach the hooks: pinned links hold them, and those their maps.
 pub(crate) struct Kernel {
     pub(super) ebpf: Ebpf,
     /// The maps.
@@ -64,6 +59,8 @@ pub(crate) struct Kernel {
     pub(crate) sizes: Sizes,
     /// What it has counted of that, until somebody takes it.
     pub(crate) flows: Option<Flows>,
+    /// Why connections are not observed to their end, where that cannot be had: neither least-request nor metrics know of them.
+    pub(crate) unobserved: Option<String>,
     /// What is captured at every address.
     pub(crate) learned: Learned,
     /// Ticked by the workers.
@@ -78,6 +75,10 @@ impl Kernel {
         let level: u8 = if log { 4 } else { 0 };
         let mut loader = EbpfLoader::new();
         loader.override_global("AYA_LOG_LEVEL", &level, false);
+        let types = Types::read();
+        if let Ok(types) = &types {
+            loader.override_global("OFFSETS", &types.offsets, true);
+        }
         for (map, entries) in sizes.of_maps() {
             loader.map_max_entries(map, entries);
         }
@@ -85,14 +86,17 @@ impl Kernel {
         for (name, _) in HOOKS {
             program(&mut ebpf, name)?.load().with_context(|| format!("loading program {name}"))?;
         }
-        let observer: &mut SockOps =
-            ebpf.program_mut(OBSERVER).context("the kernel object has no observer")?.try_into()?;
-        observer.load().with_context(|| format!("loading program {OBSERVER}"))?;
+        let (iterator, unobserved) = match types.and_then(|types| observers::load(&mut ebpf, &types)) {
+            Ok(iterator) => (Some(iterator), None),
+            Err(error) => (None, Some(format!("{error:#}"))),
+        };
         let settings = Settings {
             version: VERSION,
             fail_closed: u32::from(policy == FailurePolicy::Closed),
             beat_limit: u64::try_from(BEAT_LIMIT.as_nanos()).context("heartbeat limit")?,
             tables_limit: u64::try_from(TABLES_LIMIT.as_nanos()).context("heartbeat limit")?,
+            observed: 0,
+            reserved: 0,
         };
         let beat = {
             let map = ebpf.map("meshlet_beat").ok_or_else(|| anyhow!("the kernel object has no map meshlet_beat"))?;
@@ -102,24 +106,20 @@ impl Kernel {
         let maps = Maps::take(&mut ebpf, settings)?;
         let outbound = Outbound::take(&mut ebpf, &sizes)?;
         let routes = Routes::take(&mut ebpf, &sizes)?;
-        let flows = Some(Flows::take(&mut ebpf)?);
+        let flows = Some(Flows::take(&mut ebpf, iterator)?);
         let learned = Learned::take(&mut ebpf, &sizes)?;
         let logger =
             log.then(|| EbpfLogger::init(&mut ebpf)).transpose().context("opening the kernel programs' log")?;
         let refusals = Refusals::new(sizes.clone());
-        Ok(Self { ebpf, maps, outbound, routes, learned, flows, refusals, sizes, beat, logger })
+        Ok(Self { ebpf, maps, outbound, routes, learned, flows, unobserved, refusals, sizes, beat, logger })
     }
 
-    /// Counts the connections of what the kernel picks for one pod, below its cgroup, until the link is dropped.
-    pub(crate) fn observe(&mut self, cgroup: &Path) -> anyhow::Result<SockOpsLink> {
-        let directory = File::open(cgroup).with_context(|| format!("opening cgroup {}", cgroup.display()))?;
-        let observer: &mut SockOps =
-            self.ebpf.program_mut(OBSERVER).context("the kernel object has no observer")?.try_into()?;
-        // `Single` means multi for links, as in `links.rs`.
-        let link = observer
-            .attach(&directory, CgroupAttachMode::Single)
-            .with_context(|| format!("attaching {OBSERVER} to cgroup {}", cgroup.display()))?;
-        Ok(observer.take_link(link)?)
+    /// Observes connections from now on, unless it does already or cannot.
+    pub(crate) fn observe(&mut self) {
+        if self.unobserved.is_none() && !self.maps.counting() {
+            let observed = observers::attach(&mut self.ebpf).and_then(|()| self.maps.count());
+            self.unobserved = observed.err().map(|error| format!("{error:#}"));
+        }
     }
 
     /// Passes what the programs reported on to our log; nothing unless they were loaded to report.

@@ -15,6 +15,8 @@ pub(crate) struct Maps {
     ids: HashMap<MapData, u32, ServiceKey>,
     pods: HashMap<MapData, u64, PodEntry>,
     listeners: SockHash<MapData, u64>,
+    switches: Array<MapData, Settings>,
+    settings: Settings,
     written: Entries<ServiceKey, u32>,
     named: HashSet<u32>,
     enrolled: HashSet<u64>,
@@ -29,17 +31,35 @@ pub(super) struct Counts {
 
 impl Maps {
     pub(super) fn take(ebpf: &mut Ebpf, settings: Settings) -> anyhow::Result<Self> {
-        let mut switches: Array<_, Settings> = Array::try_from(take(ebpf, "meshlet_set")?)?;
-        switches.set(0, settings, 0).context("writing map meshlet_set")?;
-        Ok(Self {
+        let mut maps = Self {
             services: HashMap::try_from(take(ebpf, "meshlet_service")?)?,
             ids: HashMap::try_from(take(ebpf, "meshlet_ids")?)?,
             pods: HashMap::try_from(take(ebpf, "meshlet_pods")?)?,
             listeners: SockHash::try_from(take(ebpf, "meshlet_listen")?)?,
+            switches: Array::try_from(take(ebpf, "meshlet_set")?)?,
+            settings,
             written: Entries::new(),
             named: HashSet::new(),
             enrolled: HashSet::new(),
-        })
+        };
+        maps.set(settings)?;
+        Ok(maps)
+    }
+
+    fn set(&mut self, settings: Settings) -> anyhow::Result<()> {
+        self.switches.set(0, settings, 0).context("writing map meshlet_set")?;
+        self.settings = settings;
+        Ok(())
+    }
+
+    /// Whether the hooks count connections from their beginning.
+    pub(super) fn counting(&self) -> bool {
+        self.settings.observed != 0
+    }
+
+    /// Lets the hooks count connections: their ends are observed.
+    pub(super) fn count(&mut self) -> anyhow::Result<()> {
+        self.set(Settings { observed: 1, ..self.settings })
     }
 
     /// What was written and is there.

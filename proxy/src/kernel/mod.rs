@@ -4,6 +4,7 @@
 //! [`preflight`] says beforehand what is missing, [`sys`] holds what aya lacks.
 
 mod beat;
+mod btf;
 mod cells;
 mod flows;
 mod holdings;
@@ -12,6 +13,7 @@ mod learned;
 mod links;
 mod load;
 mod maps;
+mod observers;
 mod outbound;
 mod preflight;
 mod refusals;
@@ -21,8 +23,7 @@ mod sys;
 mod usage;
 mod words;
 
-pub(crate) use aya::programs::sock_ops::SockOpsLink;
-pub(crate) use flows::Flows;
+pub(crate) use flows::{Counts, Flows};
 pub(crate) use layout::{Leaf, Pick, RoutePlan};
 pub(crate) use learned::PortSet;
 pub(crate) use links::{Links, is_bpffs, lock_node, mount_bpffs, uninstall};

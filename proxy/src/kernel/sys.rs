@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "bpf(2) and one getsockopt have no safe wrapper in the crates used")]
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -13,8 +14,12 @@ use std::path::Path;
 const BPF_OBJ_GET: i64 = 7;
 const BPF_OBJ_GET_INFO_BY_FD: i64 = 15;
 const BPF_PROG_QUERY: i64 = 16;
+const BPF_LINK_CREATE: i64 = 28;
 const BPF_LINK_UPDATE: i64 = 29;
+const BPF_ITER_CREATE: i64 = 33;
 const BPF_LINK_DETACH: i64 = 34;
+// linux include/uapi/linux/bpf.h, enum bpf_attach_type
+const BPF_TRACE_ITER: u32 = 28;
 // linux include/uapi/asm-generic/socket.h
 const SO_NETNS_COOKIE: i32 = 71;
 
@@ -35,10 +40,54 @@ pub(super) fn object_get(path: &Path) -> io::Result<OwnedFd> {
     }
     let path = CString::new(path.as_os_str().as_bytes())?;
     let mut attributes = Attributes { pathname: path.as_ptr() as u64, bpf_fd: 0, file_flags: 0 };
-    let fd = bpf(BPF_OBJ_GET, &mut attributes)?;
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    open(BPF_OBJ_GET, &mut attributes)
+}
+
+/// A call that returns a descriptor.
+fn open<T>(command: i64, attributes: &mut T) -> io::Result<OwnedFd> {
+    let fd = i32::try_from(bpf(command, attributes)?).map_err(io::Error::other)?;
     // SAFETY: the kernel has just returned this descriptor to us alone.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Ties an iterator's program to the map that it goes over.
+pub(super) fn link_iterator(program: BorrowedFd<'_>, map: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // linux include/uapi/linux/bpf.h, union bpf_iter_link_info with its `map` member
+    #[repr(C)]
+    struct Info {
+        map_fd: i32,
+    }
+    #[repr(C)]
+    struct Attributes {
+        prog_fd: i32,
+        target_fd: u32,
+        attach_type: u32,
+        flags: u32,
+        iter_info: u64,
+        iter_info_len: u32,
+        rest: u32,
+    }
+    let info = Info { map_fd: map.as_raw_fd() };
+    let mut attributes = Attributes {
+        prog_fd: program.as_raw_fd(),
+        target_fd: 0,
+        attach_type: BPF_TRACE_ITER,
+        flags: 0,
+        iter_info: std::ptr::from_ref(&info) as u64,
+        iter_info_len: 4,
+        rest: 0,
+    };
+    open(BPF_LINK_CREATE, &mut attributes)
+}
+
+/// Begins one round of an iterator; what it tells is read to the end.
+pub(super) fn iterator(link: BorrowedFd<'_>) -> io::Result<File> {
+    #[repr(C)]
+    struct Attributes {
+        link_fd: i32,
+        flags: u32,
+    }
+    open(BPF_ITER_CREATE, &mut Attributes { link_fd: link.as_raw_fd(), flags: 0 }).map(File::from)
 }
 
 /// Puts another program behind a link, atomically.

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use meshlet_routing::model::Workload;
-use meshlet_wire::{Flow, FlowKey};
+use meshlet_wire::FlowKey;
 
 use super::{Answered, Connections, Destination, Destinations, Parties, Requests, Tally};
 use crate::connection::Flags;
+use crate::kernel::Counts;
 
 /// How long a series is kept that nothing happens to.
 const MEMORY: Duration = Duration::from_secs(3600);
@@ -21,6 +22,8 @@ const MEMORY: Duration = Duration::from_secs(3600);
 pub(crate) struct Picks {
     /// The connections.
     pub(crate) connections: Connections,
+    /// Connects that nobody accepted, besides.
+    pub(crate) failed: u64,
     /// How many of them have told their round-trip time.
     pub(crate) timed: u64,
     /// Sum of those, in microseconds.
@@ -30,6 +33,7 @@ pub(crate) struct Picks {
 impl AddAssign for Picks {
     fn add_assign(&mut self, more: Self) {
         self.connections += more.connections;
+        self.failed += more.failed;
         self.timed += more.timed;
         self.rtt += more.rtt;
     }
@@ -49,7 +53,7 @@ pub(super) struct Ledger {
     /// Captured pods by the cookie of their network namespace.
     sources: HashMap<u64, Arc<Workload>>,
     /// What the kernel has said so far.
-    flows: HashMap<FlowKey, Aged<Flow>>,
+    flows: HashMap<FlowKey, Aged<Counts>>,
     tcp: HashMap<Parties, Aged<Connections>>,
     requests: HashMap<Answered, Aged<Requests>>,
     picks: HashMap<Arc<Destination>, Aged<Picks>>,
@@ -80,19 +84,20 @@ impl Ledger {
 
     /// Takes over what the kernel says now. Returns what it may forget: counted for a pod that is not observed, or for a
     /// destination that no route leads to any more and that nobody is connected to.
-    pub(super) fn observe(&mut self, flows: Vec<(FlowKey, Flow)>, now: Instant) -> Vec<FlowKey> {
+    pub(super) fn observe(&mut self, flows: Vec<(FlowKey, Counts)>, now: Instant) -> Vec<FlowKey> {
         let mut over = Vec::new();
-        for (key, flow) in flows {
+        for (key, told) in flows {
             if !self.sources.contains_key(&key.pod) {
                 over.push(key);
                 continue;
             }
-            let known = self.flows.entry(key).or_insert(Aged { total: Flow::default(), changed: now });
-            if known.total != flow {
-                let more = since(known.total, flow);
-                *known = Aged { total: flow, changed: now };
+            let known = self.flows.entry(key).or_insert(Aged { total: Counts::default(), changed: now });
+            let total = told.max(known.total);
+            if known.total != total {
+                let more = since(known.total, total);
+                *known = Aged { total, changed: now };
                 self.count(key, more, now);
-            } else if flow.opened == flow.closed
+            } else if total.opened == total.closed
                 && !self.destinations.is_used(key.destination)
                 && now.duration_since(known.changed) >= MEMORY
             {
@@ -109,7 +114,14 @@ impl Ledger {
         else {
             return;
         };
-        add(&mut self.tcp, Parties::new(source, &destination, Flags::NONE), more.connections, now);
+        let parties = Parties::new(source, &destination, Flags::NONE);
+        if more.failed > 0 {
+            let failed = Connections { opened: more.failed, closed: more.failed, ..Connections::default() };
+            add(&mut self.tcp, Parties { flags: Flags::UF, ..parties.clone() }, failed, now);
+        }
+        if more.connections != Connections::default() {
+            add(&mut self.tcp, parties, more.connections, now);
+        }
         add(&mut self.picks, destination, more, now);
     }
 
@@ -156,14 +168,14 @@ fn add<K: Hash + Eq, T: Default + AddAssign>(series: &mut HashMap<K, Aged<T>>, k
     known.changed = now;
 }
 
-/// What has been added.
-fn since(before: Flow, now: Flow) -> Picks {
-    let closed = now.closed.saturating_sub(before.closed);
+/// What has been added; nothing is ever taken away.
+fn since(before: Counts, now: Counts) -> Picks {
+    let closed = now.closed - before.closed;
     let connections = Connections {
-        opened: now.opened.saturating_sub(before.opened),
+        opened: now.opened - before.opened,
         closed,
-        sent: now.sent.saturating_sub(before.sent),
-        received: now.received.saturating_sub(before.received),
+        sent: now.sent - before.sent,
+        received: now.received - before.received,
     };
-    Picks { connections, timed: closed, rtt: now.rtt.saturating_sub(before.rtt) }
+    Picks { connections, failed: now.failed - before.failed, timed: closed, rtt: now.rtt - before.rtt }
 }

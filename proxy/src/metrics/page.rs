@@ -67,21 +67,24 @@ const REQUESTS: [Family<Requests, Histogram>; 3] = [
 ];
 
 /// The same of what the kernel has picked, by endpoint, as the client sees it.
-const PICKS: [Family<Picks, u64>; 4] = [
+const PICKS: [Family<Picks, u64>; 5] = [
     ("meshlet_kernel_connections_opened", "Connections whose endpoint was picked in connect", |picks| {
         picks.connections.opened
     }),
     ("meshlet_kernel_connections_closed", "Connections whose endpoint was picked in connect, ended", |picks| {
         picks.connections.closed
     }),
+    ("meshlet_kernel_connections_failed", "Connects whose endpoint was picked, which nobody accepted there", |picks| {
+        picks.failed
+    }),
     (
         "meshlet_kernel_sent_bytes",
-        "Bytes that clients sent on ended connections whose endpoint was picked in connect",
+        "Bytes that clients sent on connections whose endpoint was picked in connect",
         |picks| picks.connections.sent,
     ),
     (
         "meshlet_kernel_received_bytes",
-        "Bytes that clients got on ended connections whose endpoint was picked in connect",
+        "Bytes that clients got on connections whose endpoint was picked in connect",
         |picks| picks.connections.received,
     ),
 ];

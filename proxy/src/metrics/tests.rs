@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use meshlet_routing::model::{Hostname, Workload};
-use meshlet_wire::{Flow, FlowKey};
+use meshlet_wire::FlowKey;
 
 use super::ledger::Ledger;
 use super::page::{self, Gauges};
 use super::{Connections, Destination, Measured, Met, Parties, Service, Tally, Towards};
 use crate::connection::Flags;
+use crate::kernel::Counts;
 
 const POD: u64 = 7;
 const NOTHING: Gauges = Gauges { pods: 0, services: 0 };
@@ -44,8 +45,8 @@ fn ledger() -> Ledger {
     ledger
 }
 
-fn flow(opened: u64, closed: u64, sent: u64, received: u64) -> Flow {
-    Flow { opened, closed, sent, received, rtt: closed * 100 }
+fn flow(opened: u64, closed: u64, sent: u64, received: u64) -> Counts {
+    Counts { opened, closed, sent, received, rtt: closed * 100, failed: 0 }
 }
 
 fn key(destination: u32) -> FlowKey {
@@ -184,6 +185,37 @@ fn given_counters_that_are_read_again_then_what_was_added_is_added_and_endpoints
     check(&ledger, "meshlet_kernel_received_bytes_total", &by_endpoint, &["200"]);
     check(&ledger, "meshlet_kernel_round_trip_seconds_sum", &by_endpoint, &["0.0002"]);
     check(&ledger, "meshlet_kernel_round_trip_seconds_count", &by_endpoint, &["2"]);
+}
+
+#[test]
+fn given_a_look_that_misses_an_open_connection_then_nothing_is_taken_away_and_nothing_counted_twice() {
+    let mut ledger = ledger();
+    let number = ledger.destinations.number(endpoint(1, "v1"));
+    for told in [flow(3, 1, 30, 300), flow(2, 1, 20, 200), flow(3, 2, 31, 310)] {
+        ledger.observe(vec![(key(number), told)], Instant::now());
+    }
+    check(&ledger, "istio_tcp_connections_opened_total", &[], &["3"]);
+    check(&ledger, "istio_tcp_connections_closed_total", &[], &["2"]);
+    check(&ledger, "meshlet_kernel_sent_bytes_total", &[], &["31"]);
+    check(&ledger, "meshlet_kernel_received_bytes_total", &[], &["310"]);
+}
+
+#[test]
+fn given_connects_that_nobody_accepted_then_they_are_opened_and_closed_with_the_flag() {
+    let mut ledger = ledger();
+    let number = ledger.destinations.number(endpoint(1, "v1"));
+    ledger.observe(vec![(key(number), Counts { failed: 2, ..Counts::default() })], Instant::now());
+    ledger.observe(vec![(key(number), Counts { failed: 3, ..flow(1, 0, 0, 0) })], Instant::now());
+    for (name, flag, expected) in [
+        ("istio_tcp_connections_opened_total", "response_flags=\"UF\"", "3"),
+        ("istio_tcp_connections_closed_total", "response_flags=\"UF\"", "3"),
+        ("istio_tcp_connections_opened_total", "response_flags=\"-\"", "1"),
+        ("istio_tcp_connections_closed_total", "response_flags=\"-\"", "0"),
+    ] {
+        check(&ledger, name, &[flag], &[expected]);
+    }
+    check(&ledger, "meshlet_kernel_connections_failed_total", &[], &["3"]);
+    check(&ledger, "meshlet_kernel_connections_opened_total", &[], &["1"]);
 }
 
 #[test]

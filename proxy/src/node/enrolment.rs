@@ -1,7 +1,7 @@
 //! Which pods are captured: marked, running, and with a network namespace and an address of their own.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,12 +24,12 @@ impl Node {
         let mut waiting = false;
         let mut present: BTreeSet<Box<str>> = BTreeSet::new();
         for (uid, pod) in marked {
-            let found = cgroups.get(uid).map(|path| (path, cgroup::processes(path)));
-            let Some((cgroup, processes)) = found.filter(|(_, processes)| !processes.is_empty()) else {
+            let found = cgroups.get(uid).map(|path| cgroup::processes(path));
+            let Some(processes) = found.filter(|processes| !processes.is_empty()) else {
                 waiting = true;
                 continue;
             };
-            let captured = self.capture(uid, pod, cgroup, &processes);
+            let captured = self.capture(uid, pod, &processes);
             waiting |= !matches!(captured, Ok(true));
             self.troubles.tell(uid, pod, captured.err());
             present.insert(uid.into());
@@ -47,7 +47,7 @@ impl Node {
 
     /// Captures a pod, unless it is already. False when none of its processes is in a network namespace of its own yet, or that has
     /// no address yet.
-    fn capture(&mut self, uid: &str, pod: &Pod, cgroup: &Path, processes: &[u32]) -> anyhow::Result<bool> {
+    fn capture(&mut self, uid: &str, pod: &Pod, processes: &[u32]) -> anyhow::Result<bool> {
         let known = self.enrolled.get(uid).map(Enrolled::netns);
         let Some(netns) = Netns::of_pod(processes, self.node_netns, known) else { return Ok(false) };
         let known = self.enrolled.get_mut(uid).filter(|known| known.netns() == netns.inode());
@@ -70,14 +70,7 @@ impl Node {
         let meanings = self.published.meanings();
         let port = self.settings.capture_port;
         let place = places::free(self.enrolled.values());
-        let observer = self.kernel.observe(cgroup).inspect_err(|error| {
-            tracing::warn!(
-                error = format!("{error:#}"),
-                "connections that the kernel picks for the pod are not counted: neither least-request nor metrics know of them"
-            );
-        });
-        let (observer, workers) = (observer.ok(), &self.workers);
-        let enrolled = Enrolled::open(pod, scope, addresses, netns, port, place, observer, workers, table, meanings)?;
+        let enrolled = Enrolled::open(pod, scope, addresses, netns, port, place, &self.workers, table, meanings)?;
         self.metrics.enrol(enrolled.cookie, Arc::clone(&pod.workload));
         self.enrolled.insert(uid.into(), enrolled);
         Ok(true)

@@ -52,8 +52,8 @@ impl Node {
         let cgroup = self.links.as_ref().map(|links| links.cgroup().display().to_string()).unwrap_or_default();
         let program = |name: &str, id, cgroup: &str| Program { name: name.to_owned(), id, cgroup: cgroup.to_owned() };
         let hooks = self.kernel.hooks().into_iter().map(|(name, id)| program(name, id, &cgroup));
-        let observer = self.kernel.observer().map(|(name, id)| program(name, id, "each captured pod's own"));
-        hooks.chain(observer).collect()
+        let observers = self.kernel.observers().into_iter().map(|(name, id, place)| program(name, id, place));
+        hooks.chain(observers).collect()
     }
 
     fn kernel_routes(

@@ -247,7 +247,7 @@ fn key((address, port): Address) -> ServiceKey {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),
         IpAddr::V6(v6) => v6,
     };
-    ServiceKey { address: address.octets(), port: port.to_be_bytes() }
+    ServiceKey::new(address.octets(), port.to_be_bytes())
 }
 
 fn address(key: &ServiceKey) -> Address {

@@ -23,8 +23,9 @@ pub(super) struct Facts {
     pub(super) kubepods: Option<PathBuf>,
     /// The BPF file system, and whether one is there.
     pub(super) bpffs: (PathBuf, bool),
-    /// Whether the kernel takes our programs; nothing of them stays. `None` when there is no point in trying.
-    pub(super) programs: Option<Result<(), String>>,
+    /// Whether the kernel takes our programs, and if so, why not those that observe; nothing of them stays. `None` when there is no
+    /// point in trying.
+    pub(super) programs: Option<Result<Option<String>, String>>,
     /// What a connect from a pod meets, in order.
     pub(super) on_the_way: Vec<Attached>,
     /// The daemon of this node; `None` when it is not asked for.
@@ -56,7 +57,7 @@ impl Facts {
             && capabilities.as_ref().is_ok_and(|bits| kernel::check_capabilities(*bits).is_ok());
         let programs = hopeful.then(|| {
             let loaded = Kernel::load(FailurePolicy::Open, NonZeroUsize::MIN, Sizes::new(&[]), false);
-            loaded.map(drop).map_err(|error| format!("{error:#}"))
+            loaded.map(|kernel| kernel.unobserved).map_err(|error| format!("{error:#}"))
         });
         let below = kubepods.as_deref().or(cgroup.as_deref().ok());
         let on_the_way = below.map(kernel::on_the_way).unwrap_or_default();

@@ -53,7 +53,12 @@ fn kernel_checks(facts: &Facts) -> Vec<Check> {
         },
     };
     let programs = facts.programs.as_ref().map(|loaded| match loaded {
-        Ok(()) => Check::pass("the kernel takes the programs and maps"),
+        Ok(None) => Check::pass("the kernel takes the programs and maps"),
+        Ok(Some(error)) => Check::warning(
+            format!("connections whose endpoint the kernel picks cannot be counted: {error}"),
+            "needed are a kernel with BTF (CONFIG_DEBUG_INFO_BTF) and CAP_PERFMON or CAP_SYS_ADMIN; all else works, but least request and \
+             the metrics know nothing of these connections",
+        ),
         Err(error) => Check::fail(
             format!("the kernel refuses the programs: {error}"),
             "if a security module or a seccomp profile forbids bpf(2), allow it; else report this message with the kernel's version",

@@ -13,7 +13,7 @@ fn good() -> Facts {
         cgroup: Ok("/sys/fs/cgroup".into()),
         kubepods: Some("/sys/fs/cgroup/kubepods.slice".into()),
         bpffs: ("/sys/fs/bpf".into(), true),
-        programs: Some(Ok(())),
+        programs: Some(Ok(None)),
         on_the_way: vec![attached("connect4", "/sys/fs/cgroup/kubepods.slice", &["meshlet_conn4"])],
         daemon: Some(Daemon::Answers { ready: Ok(()), config: Ok((3, Vec::new(), 7)) }),
     }
@@ -104,6 +104,19 @@ programs on the hooks
 Status check results are ×
 ",
     );
+}
+
+#[test]
+fn given_a_kernel_without_btf_then_what_is_not_counted_is_a_warning() {
+    let missing = "reading /sys/kernel/btf/vmlinux: the kernel needs CONFIG_DEBUG_INFO_BTF: No such file or directory";
+    let report = report(&Facts { programs: Some(Ok(Some(missing.into()))), ..good() });
+    let page = page(&report);
+    assert!(
+        page.contains(&format!("‼ connections whose endpoint the kernel picks cannot be counted: {missing}\n")),
+        "{page}"
+    );
+    assert!(page.contains("least request"), "{page}");
+    assert!(report.holds(), "all else works");
 }
 
 #[test]
