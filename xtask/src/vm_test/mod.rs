@@ -29,9 +29,16 @@ const TOOLS: &[Program] = &[
     Program::new("dpkg-deb", "dpkg"),
 ];
 
-/// What [`of_the_kernel`] runs: that the programs load and do their work, redirect and pick, that bpftool sees what it should, and that
+/// What [`of_the_kernel`] runs: that the programs load and do their work, redirect, pick and observe, that bpftool sees what it should, and that
 /// the capabilities of the DaemonSet suffice. Emulated a test takes ten times as long, and these are as many as a few minutes hold.
-const OF_THE_KERNEL: [&str; 4] = ["check::", "kernel_routes::", "kernel_view::", "redirect::"];
+const OF_THE_KERNEL: [&str; 6] = [
+    "check::",
+    "kernel_routes::",
+    "kernel_view::",
+    "redirect::",
+    "telemetry::given_a_route_that_the_kernel_decides",
+    "telemetry::given_endpoints_that_refuse",
+];
 
 /// The node tests on other kernels, each in a virtual machine (software emulation; kernels are Debian's packages)
 ///
