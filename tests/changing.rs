@@ -1,6 +1,6 @@
 //! Connects while everything around them changes: never a wrong destination, and nothing fails that need not.
 
-use harness::{Node, Shares, Way, assert_share, many, mesh_rule, wait_for};
+use harness::{Node, Shares, Way, assert_share, emulated, many, mesh_rule, wait_for};
 use meshlet_sandbox::{Client, Families, FloodCall, ServiceSpec};
 
 const OPAQUE_PORT: u16 = 9090;
@@ -96,10 +96,13 @@ fn given_load_on_both_families_when_services_rules_and_pods_come_and_go_then_not
         node.settle();
     }
     let_run(&mut floods, 20);
+    // An emulated machine may stand still for longer than the hooks bear without a heartbeat: then a connect is native, and told.
+    let excused = if emulated() { node.daemon.log().matches("no heartbeat").count() } else { 0 };
     for (subset, mut client) in floods {
         let report = client.halt().expect("a report");
         assert!(report.failures.is_empty(), "{subset}: {:?} of {}", report.failures.first(), report.total);
-        assert!(report.answers.keys().all(|pod| pod.starts_with(subset)), "{subset}: {:?}", report.answers);
+        let astray = report.answers.iter().filter(|(pod, _)| !pod.starts_with(subset)).map(|(_, count)| count);
+        assert!(astray.sum::<usize>() <= excused, "{subset}: {:?}, {excused} excused", report.answers);
         assert!(report.answers.contains_key(&format!("{subset}-passing")), "new pods were used: {:?}", report.answers);
     }
 }
