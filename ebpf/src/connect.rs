@@ -150,7 +150,7 @@ fn source_v6(sk: *mut bpf_sock) -> Source {
 /// The words of an address as they stand in a context or a socket: network byte order, each. As words, since LLVM would store bytes
 /// one by one, and who reads them next by words would wait for that.
 #[inline(always)]
-pub(crate) fn address_bytes(words: [u32; 4]) -> [u8; 16] {
+fn address_bytes(words: [u32; 4]) -> [u8; 16] {
     // SAFETY: both are 16 bytes of which any will do.
     unsafe { mem::transmute(words) }
 }
